@@ -1,0 +1,37 @@
+"""Number formats as data: what bits mean. Imports NumPy only."""
+
+from extensor.formats.base import DType as DType
+from extensor.formats.base import Kind as Kind
+from extensor.formats.base import find as find
+from extensor.formats.base import register as register
+from extensor.formats.block import MXFP4 as MXFP4
+from extensor.formats.block import MXFP6_E2M3 as MXFP6_E2M3
+from extensor.formats.block import MXFP6_E3M2 as MXFP6_E3M2
+from extensor.formats.block import MXFP8_E4M3 as MXFP8_E4M3
+from extensor.formats.block import MXFP8_E5M2 as MXFP8_E5M2
+from extensor.formats.block import MXINT8 as MXINT8
+from extensor.formats.block import NVFP4 as NVFP4
+from extensor.formats.block import NVFP4_2D as NVFP4_2D
+from extensor.formats.block import Block as Block
+from extensor.formats.dtype import DTYPES as DTYPES
+from extensor.formats.dtype import Integer as Integer
+from extensor.formats.dtype import compute as compute
+from extensor.formats.dtype import dtype as dtype
+from extensor.formats.dtype import from_numpy as from_numpy
+from extensor.formats.dtype import promote as promote
+from extensor.formats.element import BF16 as BF16
+from extensor.formats.element import E2M1 as E2M1
+from extensor.formats.element import E2M3 as E2M3
+from extensor.formats.element import E3M2 as E3M2
+from extensor.formats.element import E4M3 as E4M3
+from extensor.formats.element import E5M2 as E5M2
+from extensor.formats.element import E8M0 as E8M0
+from extensor.formats.element import FP16 as FP16
+from extensor.formats.element import FP32 as FP32
+from extensor.formats.element import FP64 as FP64
+from extensor.formats.element import INT8 as INT8
+from extensor.formats.element import UE5M3 as UE5M3
+from extensor.formats.element import Element as Element
+from extensor.formats.element import Facts as Facts
+from extensor.formats.element import Fixed as Fixed
+from extensor.formats.element import Float as Float

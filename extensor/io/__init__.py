@@ -1,0 +1,1 @@
+"""Files in and out: validated before anything is allocated, written in one step."""

@@ -1,0 +1,46 @@
+"""``dequantize``: packed rows in, numbers out."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extensor.errors import DTypeError
+from extensor.kernels.dequantize.general import decode_blocks, scale_values, value_table
+from extensor.kernels.packed import Packed
+
+
+def dequantize(p: Packed, dtype: Any = np.float32) -> NDArray[Any]:
+    """The numbers that packed rows mean, C-contiguous (rows, K).
+
+    dtype
+        float32 (one rounding, in the product with the tensor scale) or float64. A value beyond
+        float32 becomes Inf there; a block whose scale is NaN is NaN.
+
+    >>> from extensor.formats import MXFP4
+    >>> codes = np.full((1, 16), 0x72, np.uint8)                # codes 2 and 7: 1 and 6
+    >>> p = Packed(codes, np.array([[128]], np.uint8), None, MXFP4, 5, 1)
+    >>> dequantize(p).tolist()
+    [[2.0, 12.0, 2.0, 12.0, 2.0]]
+    """
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise DTypeError(f"dequantize: dtype {np.dtype(dtype)}; allowed: float32, float64")
+    out = np.empty((p.rows, p.length), dtype)
+    if out.size:
+        dequantize_general(p, out)
+    return out
+
+
+def dequantize_general(p: Packed, out: NDArray[Any]) -> None:
+    """`dequantize` for every format, into ``out``."""
+    decode_blocks(
+        np.ascontiguousarray(p.codes),
+        p.fmt.packed_bits,
+        value_table(p.fmt.element),
+        np.ascontiguousarray(scale_values(p.scales, p.fmt.scale)),
+        p.fmt.shape[0],
+        p.fmt.length,
+        max(p.group, 1),
+        1.0 if p.tensor_scale is None else p.tensor_scale,
+        out,
+    )

@@ -1,0 +1,151 @@
+"""``quantize``: arrays in, packed rows out. Checks, then the kernel that fits."""
+
+from typing import Any
+
+import numpy as np
+
+from extensor.errors import FormatError, KeyMissingError, ShapeError
+from extensor.formats import Block
+from extensor.kernels.choice import Choice
+from extensor.kernels.pack import _pack_rows
+from extensor.kernels.packed import Packed, scale_shape
+from extensor.kernels.quantize.general import block_amax, block_codes
+from extensor.kernels.quantize.plan import SCALE_DRAWS, Plan, plan
+from extensor.kernels.quantize.scale import Where, block_scales, tensor_scales
+from extensor.noise import Key
+
+Strides = tuple[int, int, int]
+
+
+def refuse_nonfinite(x: Any, what: str) -> None:
+    """Raise FormatError that names the first NaN or Inf of ``x``."""
+    bad = ~np.isfinite(x)
+    if bad.any():
+        at = np.unravel_index(int(np.argmax(bad)), x.shape)
+        index = tuple(int(i) for i in at)
+        raise FormatError(
+            f"quantize: {x[at]} at (matrix, row, column) {index}; {what}: allowed: finite numbers, "
+            "or nonfinite='saturate'"
+        )
+
+
+def where(shape: tuple[int, ...], strides: Strides | None, offset: int, key: Key | None) -> Where:
+    """The random words of an array of this shape; the default strides are those of C order."""
+    sa, sr, sk = strides or (shape[1] * shape[2], shape[2], 1)
+    key = key or Key(0)
+    return Where(sa, sr, sk, offset, np.uint64(key.stream), np.uint64(key.seed))
+
+
+def quantize_general(
+    x: Any, fmt: Block, choice: Choice, key: Key | None, strides: Strides | None, offset: int
+) -> Packed:
+    """`quantize` for every format and choice; the arguments are checked already."""
+    p = plan(fmt, choice)
+    (matrices, group, length), rows = x.shape, x.shape[0] * x.shape[1]
+    scale_rows, blocks = scale_shape(rows, length, group, fmt)
+    where_elements = where(x.shape, strides, offset, key)
+    where_scales = where(x.shape, strides, offset, key and key.fold(SCALE_DRAWS))
+    x = np.ascontiguousarray(x)
+    x = x if x.flags.writeable else x.copy()
+    amax = np.empty((scale_rows, blocks), np.float32)
+    if amax.size:
+        block_amax(x, p.height, p.length, p.saturate_nonfinite, amax)
+    encoding, decoding, stored = levels(amax, fmt, choice, p)
+    codes = np.empty(amax.shape, np.uint32)
+    exponents, multipliers = np.empty(amax.shape, np.int32), np.empty(amax.shape, np.float32)
+    per_matrix = scale_rows // matrices if matrices else 1
+    block_scales(
+        amax, p, encoding, decoding, where_scales, max(per_matrix, 1), codes, exponents, multipliers
+    )
+    unpacked = np.zeros((rows, blocks * fmt.length), np.uint8)
+    if unpacked.size:
+        block_codes(
+            x, x.dtype.type(choice.prescale), *p.arrays, where_elements.strides,
+            where_elements.stream, where_elements.seed, exponents, multipliers, unpacked
+        )
+    packed = np.empty((rows, fmt.row_bytes(length)), np.uint8)
+    _pack_rows(unpacked, fmt.packed_bits, packed)
+    return Packed(packed, scale_array(codes, fmt), stored, fmt, length, group_of(fmt, rows, group))
+
+
+def levels(amax: Any, fmt: Block, choice: Choice, p: Plan) -> tuple[Any, Any, float | None]:
+    """(s_enc, 1 / s_enc, what is stored) for the amax of the blocks."""
+    one = np.float32(1)
+    if not fmt.tensor_scale or choice.tensor_scale is None:
+        return one, one, None
+    given = None if isinstance(choice.tensor_scale, str) else float(choice.tensor_scale)
+    if p.power and given is None:
+        return one, one, 1.0
+    encoding, decoding = tensor_scales(amax, p, given)
+    return encoding, decoding, float(decoding)
+
+
+def scale_array(codes: Any, fmt: Block) -> Any:
+    """Codes (uint32) as the array that is stored: narrow codes, or float32 and float16 themselves."""
+    storage = fmt.scale_storage
+    if storage.kind == "f":
+        return codes.astype(f"u{storage.itemsize}").view(storage)
+    return codes.astype(storage)
+
+
+def group_of(fmt: Block, rows: int, group: int) -> int:
+    """`Packed.group`: rows of a matrix where blocks are tiles, else all rows."""
+    return group if fmt.shape[0] > 1 else rows
+
+
+def check(
+    x: Any, fmt: Block, choice: Choice, key: Key | None, strides: Strides | None
+) -> None:
+    """Raise for everything that cannot be quantized, before anything is allocated."""
+    choice.check(fmt)
+    if x.ndim != 3 or x.dtype not in (np.float32, np.float64):
+        raise ShapeError(
+            f"quantize: {x.dtype} of shape {x.shape}; allowed: float32 or float64 of shape (A, R, K)"
+        )
+    if choice.draws and key is None:
+        raise KeyMissingError("quantize: stochastic rounding draws random words; give key=ex.key(seed)")
+    if strides is not None and len(strides) != 3:
+        raise ShapeError(f"quantize: strides={strides}; allowed: three integers for (A, R, K)")
+    if choice.nonfinite == "raise":
+        refuse_nonfinite(x, "nonfinite='raise'")
+    elif choice.nonfinite == "propagate" and not fmt.scale.has_nan:
+        refuse_nonfinite(x, f"the scale {fmt.scale} has no NaN")
+
+
+def quantize(
+    x: Any,
+    fmt: Block,
+    choice: Choice,
+    key: Key | None = None,
+    strides: Strides | None = None,
+    offset: int = 0,
+) -> Packed:
+    """Quantize rows to a block format.
+
+    x
+        (A, R, K) float32 or float64, any memory strides. Blocks run along K; (m, n) tiles span
+        (R, K) inside one matrix.
+    fmt, choice
+        What the bits mean, and how they are chosen.
+    key
+        Where random words come from, for a choice that draws.
+    strides, offset
+        The logical index of ``x[a, r, k]`` is ``offset + a sa + r sr + k sk`` (default: C order).
+        It decides the random word of each element, so quantizing along axis 0 of a (T, C) matrix
+        is ``quantize(x.T[None], ..., strides=(0, 1, C))``.
+
+    >>> from extensor.formats import MXFP4
+    >>> q = quantize(np.array([[[1.0, -3.0, 0.25]]], np.float32), MXFP4, Choice())
+    >>> q.codes[0, :2].tolist(), q.scales.tolist()
+    ([244, 2], [[126]])
+    """
+    check(x, fmt, choice, key, strides)
+    if p_given(fmt, choice):
+        with np.errstate(over="ignore", divide="ignore"):
+            x = x * np.float32(min(1.0 / np.float32(choice.tensor_scale), np.finfo(np.float32).max))
+    return quantize_general(x, fmt, choice, key, strides, offset)
+
+
+def p_given(fmt: Block, choice: Choice) -> bool:
+    """Whether a tensor scale that was given multiplies power-of-two scales."""
+    return fmt.scale.is_power_of_two and isinstance(choice.tensor_scale, (int, float))

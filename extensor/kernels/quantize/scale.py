@@ -1,0 +1,127 @@
+"""The scale of each block, from its amax: shared by the general and the fast kernels.
+
+Power-of-two scales: an integer compare (`extensor.scalar.scale_exponent`). All others, in float32
+(numerics.md, section 3, and TransformerEngine's NVFP4 reference): with
+``s_enc = max(scale) max(element) / amax of the tensor``, capped at the largest float32,
+
+    scale      = encode(min(amax (s_enc (1 / max(element))), max(scale)))
+    multiplier = min(1 / (scale (1 / s_enc)), largest float32)
+
+An amax of Inf means a block that holds NaN or Inf and must become NaN.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extensor.jit import kernel
+from extensor.kernels.quantize.plan import FLT_MAX, Plan
+from extensor.noise import word
+from extensor.scalar import decode, encode, power_of_two, scale_exponent
+
+_ONE = np.float32(1)
+
+
+class Where(NamedTuple):
+    """Where the random words of an array of shape (A, R, K) are: index = offset + a sa + r sr + k sk.
+
+    stream, seed
+        The key of the words.
+    """
+
+    sa: int
+    sr: int
+    sk: int
+    offset: int
+    stream: np.uint64
+    seed: np.uint64
+
+    @property
+    def strides(self) -> NDArray[np.int64]:
+        """sa, sr, sk and the offset."""
+        return np.array(self[:4], np.int64)
+
+
+def tensor_scales(amax: NDArray[np.float32], plan: Plan, given: float | None) -> tuple[Any, Any]:
+    """(s_enc, 1 / s_enc) of a tensor, float32; the second is what is stored.
+
+    amax
+        float32, of each block; Inf for those that are not finite, which do not count.
+    given
+        The stored value, where the caller has decided; None to compute it.
+    """
+    if given is not None:
+        decoding = np.float32(given)
+        with np.errstate(over="ignore", divide="ignore"):
+            return np.minimum(_ONE / decoding, FLT_MAX), decoding
+    top = np.max(amax, where=np.isfinite(amax), initial=np.float32(0))
+    if top == 0:
+        return FLT_MAX, np.float32(0)
+    with np.errstate(over="ignore"):
+        encoding = np.minimum(plan.scale_top * plan.top / top, FLT_MAX)
+    return encoding, _ONE / encoding
+
+
+@kernel()
+def power_code(amax: np.float32, cap: np.float64, strict: bool, emin: int, max_code: int) -> int:
+    """The code of the power-of-two scale of a finite amax."""
+    if amax == np.float32(0):
+        return 0
+    code = scale_exponent(np.float64(amax), cap, strict) - emin
+    return min(max(code, 0), max_code)
+
+
+@kernel()
+def block_scales(
+    amax: NDArray[np.float32],
+    plan: Plan,
+    encoding: np.float32,
+    decoding: np.float32,
+    where: Where,
+    group: int,
+    codes: NDArray[np.uint32],
+    exponents: NDArray[np.int32],
+    multipliers: NDArray[np.float32],
+) -> None:
+    """The scale of every block.
+
+    amax
+        (scale rows, blocks) float32.
+    encoding, decoding
+        s_enc and 1 / s_enc.
+    group
+        Rows of scales in one matrix.
+    codes
+        Out: the codes of the scales.
+    exponents, multipliers
+        Out: power-of-two scales are ``2**exponent``; a multiplier takes an element to the unit of
+        its codes, NaN where the block is not finite.
+    """
+    factor = np.float32(encoding * plan.inverse)
+    for s in range(amax.shape[0]):
+        for j in range(amax.shape[1]):
+            a = amax[s, j]
+            exponents[s, j] = 0
+            if not a < np.inf:
+                codes[s, j] = plan.scale.nan_code
+                multipliers[s, j] = np.float32(np.nan)
+            elif plan.power:
+                code = power_code(a, plan.cap, plan.strict, plan.scale.emin, plan.scale.max_code)
+                codes[s, j] = code
+                exponents[s, j] = code + plan.scale.emin
+                multipliers[s, j] = np.float32(power_of_two(-(code + plan.scale.emin)))
+            else:
+                w = np.int64(0)
+                if plan.scale_rounding == 6:
+                    row, first = s // group, (s % group) * plan.height
+                    index = where.offset + row * where.sa + first * where.sr
+                    index += j * plan.length * where.sk
+                    w = np.int64(word(np.uint64(index), where.stream, where.seed))
+                raw = min(np.float32(a * factor), plan.scale_top)
+                code = encode(
+                    np.float64(raw), 0, plan.scale_rounding, w, 32, True, plan.scale
+                )
+                codes[s, j] = code
+                step = np.float32(np.float32(decode(code, plan.scale)) * decoding)
+                multipliers[s, j] = min(np.float32(_ONE / step), FLT_MAX)

@@ -1,0 +1,97 @@
+"""``Module``: named parameters, named layers, and a call with a key."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from extensor.errors import CheckpointError
+from extensor.noise import Key
+from extensor.quantizer import Quantizer
+from extensor.tensor import ExTensor, asarray
+
+
+class Module:
+    """A layer or a model: attributes that are tensors are parameters, those that are modules
+    are layers (lists of modules too).
+
+    >>> import extensor as ex
+    >>> layer = ex.nn.Linear(3, 2, key=ex.key(0))
+    >>> [(name, p.shape) for name, p in layer.named_parameters()]
+    [('weight', (2, 3)), ('bias', (2,))]
+    """
+
+    training: bool = True
+
+    def forward(self, x: ExTensor, key: Key | None = None) -> ExTensor:
+        """The answer for ``x``; ``key`` is for layers that draw random words."""
+        raise NotImplementedError
+
+    def __call__(self, x: Any, key: Key | None = None) -> ExTensor:
+        return self.forward(x if isinstance(x, ExTensor) else asarray(x), key=key)
+
+    def children(self) -> Iterator[tuple[str, "Module"]]:
+        """The layers directly below, by name."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+            elif isinstance(value, list | tuple):
+                for i, item in enumerate(value):
+                    if isinstance(item, Module):
+                        yield f"{name}.{i}", item
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
+        """This module and all below it, by dotted name."""
+        yield prefix, self
+        for name, child in self.children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def named_parameters(self) -> Iterator[tuple[str, ExTensor]]:
+        """All tensors that require a gradient, by dotted name."""
+        for prefix, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, ExTensor) and value.requires_grad:
+                    yield f"{prefix}.{name}" if prefix else name, value
+
+    def parameters(self) -> dict[str, ExTensor]:
+        """The named parameters as a dict, what optimizers take."""
+        return dict(self.named_parameters())
+
+    def train(self, mode: bool = True) -> "Module":
+        """Training behaviour for this module and all below."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> "Module":
+        """Evaluation behaviour for this module and all below."""
+        return self.train(False)
+
+    def keep_gradients_in(self, quantizer: Quantizer | None) -> "Module":
+        """Store every parameter's gradient packed in this format until the optimizer reads it."""
+        for parameter in self.parameters().values():
+            parameter.grad_quantizer = quantizer
+        return self
+
+    def state_dict(self) -> dict[str, ExTensor]:
+        """The parameters by name."""
+        return self.parameters()
+
+    def load_state_dict(self, state: dict[str, ExTensor]) -> None:
+        """Copy values in; names and shapes must agree, else nothing is changed."""
+        own = self.parameters()
+        wrong = sorted(set(own) ^ set(state))
+        wrong += [n for n in own if n in state and own[n].shape != state[n].shape]
+        if wrong:
+            raise CheckpointError(
+                f"load_state_dict: parameters that do not fit this model: {', '.join(wrong)}"
+            )
+        for name, parameter in own.items():
+            np.copyto(parameter.storage.array, state[name].numpy())  # type: ignore[union-attr]
+            parameter.bump()
+
+    def __repr__(self) -> str:
+        lines = [f"  {name}: {child!r}".replace("\n", "\n  ") for name, child in self.children()]
+        inside = "\n".join(lines)
+        return f"{type(self).__name__}(\n{inside}\n)" if lines else f"{type(self).__name__}()"
+

@@ -1,0 +1,63 @@
+"""Softmax and losses."""
+
+from typing import Any
+
+import numpy as np
+
+from extensor.errors import ShapeError
+from extensor.ops.registry import Sample, op
+
+
+def _softmax(x: Any, axis: int = -1) -> Any:
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def _log_softmax(x: Any, axis: int = -1) -> Any:
+    shifted = x - x.max(axis=axis, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+def _one_hot(labels: Any, classes: int) -> Any:
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iu" or (
+        labels.size and (labels.min() < 0 or labels.max() >= classes)
+    ):
+        raise ShapeError(f"one_hot: labels must be integers in 0 .. {classes - 1}")
+    return (labels[..., None] == np.arange(classes)).astype(np.float32)
+
+
+def _cross_entropy(z: Any, labels: Any) -> Any:
+    labels = np.asarray(labels)
+    if z.ndim != 2 or labels.shape != z.shape[:1] or labels.dtype.kind not in "iu":
+        raise ShapeError(
+            f"cross_entropy: logits {z.shape} and labels {labels.shape} of {labels.dtype}; "
+            "allowed: (N, classes) and N integers"
+        )
+    if labels.size and (labels.min() < 0 or labels.max() >= z.shape[1]):
+        raise ShapeError(f"cross_entropy: labels must lie in 0 .. {z.shape[1] - 1}")
+    return -_log_softmax(z)[np.arange(len(labels)), labels].mean(dtype=z.dtype)
+
+
+def _cross_entropy_grad(g: Any, y: Any, z: Any, labels: Any) -> tuple[Any, ...]:
+    n, classes = z.shape
+    return g * (softmax(z) - one_hot(labels, classes=classes)) * (1.0 / n), None
+
+
+softmax = op("softmax", _softmax,
+             lambda g, y, x, axis=-1: (y * (g - (g * y).sum(axis=axis, keepdims=True)),),
+             "exp(x) / sum(exp(x)) along an axis", saves=("y",), result="float",
+             samples=(Sample(((3, 4),)), Sample(((3, 4),), {"axis": 0})))  # fmt: skip
+log_softmax = op("log_softmax", _log_softmax,
+                 lambda g, y, x, axis=-1: (g - y.exp() * g.sum(axis=axis, keepdims=True),),
+                 "x - log(sum(exp(x))) along an axis", saves=("y",), result="float",
+                 samples=(Sample(((3, 4),)), Sample(((3, 4),), {"axis": 0})))  # fmt: skip
+one_hot = op("one_hot", _one_hot, None, "1 at the label, else 0, as float32", method=False,
+             typed=slice(0, 0), result="float")  # fmt: skip
+cross_entropy = op("cross_entropy", _cross_entropy, _cross_entropy_grad,
+                   "the mean over rows of log(sum(exp(z))) - z[label]", saves=(0, 1),
+                   typed=slice(0, 1), result="float")  # fmt: skip
+mse_loss = op("mse_loss", lambda a, b: np.square(a - b).mean(dtype=a.dtype),
+              lambda g, y, a, b: (g * (a - b) * (2.0 / a.size), g * (b - a) * (2.0 / a.size)),
+              "the mean of (a - b) squared", saves=(0, 1), result="float", method=False,
+              samples=(Sample(((3, 4), (3, 4))),))  # fmt: skip

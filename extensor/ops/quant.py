@@ -1,0 +1,133 @@
+"""Ops that change the format: cast and quantize. Their gradient is straight through."""
+
+from typing import Any
+
+import numpy as np
+
+from extensor.formats import DType, Element
+from extensor.kernels.cast import decode_elements, encode_elements
+from extensor.kernels.dequantize import dequantize
+from extensor.kernels.pack import pack
+from extensor.kernels.hadamard import hadamard as rotate_rows
+from extensor.noise import Key
+from extensor.ops.registry import Op, arrays_of, op, store
+from extensor.quantizer import Quantizer
+from extensor.storage import Blocked, Native, Storage
+
+
+def _cast_meaning(x: Any, dtype: DType) -> Any:
+    """The value after a cast: what the code of x stands for."""
+    if isinstance(dtype, Element) and dtype.kind == "coded":
+        return decode_elements(encode_elements(x, dtype), dtype, np.float64)
+    return x.astype(dtype.storage)
+
+
+class _Cast(Op):
+    """A cast stores the answer in the format that the attribute names."""
+
+    def run(self, storages: Any, attributes: dict[str, Any]) -> Storage:
+        to: DType = attributes["dtype"]
+        (storage,) = storages
+        wide = not isinstance(storage, Blocked)
+        array = storage.array if isinstance(storage, Native) else arrays_of(storage, wide=wide)
+        if isinstance(to, Element) and to.kind == "coded":
+            return store(array, to)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return Native(np.asarray(array).astype(to.storage))
+
+    def result_dtype(self, storages: Any) -> DType:
+        return storages[0].dtype  # type: ignore[no-any-return]
+
+
+class _Quantize(Op):
+    """Quantizing stores the answer blocked."""
+
+    def run(self, storages: Any, attributes: dict[str, Any]) -> Storage:
+        (storage,) = storages
+        array = storage.array if isinstance(storage, Native) else arrays_of(storage)
+        quantizer: Quantizer = attributes["quantizer"]
+        return quantizer.apply(
+            array, axis=attributes["axis"], key=attributes["key"], offset=attributes["offset"]
+        )
+
+
+def _quantize_meaning(
+    x: Any, quantizer: Quantizer, axis: int = -1, key: Key | None = None, offset: int = 0
+) -> Any:
+    blocked = quantizer.apply(x, axis=axis, key=key, offset=offset)
+    return blocked.spread(dequantize(blocked.rows, np.float64))
+
+
+def _through(g: Any, y: Any, x: Any, **attributes: Any) -> tuple[Any, ...]:
+    return (g,)
+
+
+def _through_or_clip(
+    g: Any, y: Any, x: Any, quantizer: Quantizer, axis: int, key: Any, offset: int
+) -> tuple[Any, ...]:
+    if quantizer.ste == "pass":
+        return (g,)
+    return (g * unclipped(x, quantizer=quantizer, axis=axis),)
+
+
+def _unclipped(x: Any, quantizer: Quantizer, axis: int = -1) -> Any:
+    """1 where |x| (prescaled) is within the largest element times its scale, else 0."""
+    blocked = quantizer.apply(np.asarray(x), axis=axis, key=Key(0))
+    top = np.full_like(blocked.rows.codes, 0)
+    limit = _limits(blocked, top)
+    return (np.abs(x) * quantizer.prescale <= limit).astype(x.dtype)
+
+
+def _limits(blocked: Blocked, zeros: Any) -> Any:
+    """The largest value that each entry could store: its scale times the largest element."""
+    rows, fmt = blocked.rows, blocked.dtype
+    codes = np.full((len(rows.codes), fmt.blocks(rows.length) * fmt.length), fmt.element.max_code)
+    full = rows._replace(codes=pack(codes.astype(np.uint8), fmt.packed_bits).reshape(zeros.shape))
+    return blocked.spread(dequantize(full))
+
+
+def _row(kind: type[Op], name: str, meaning: Any, grad: Any, doc: str, **facts: Any) -> Op:
+    row = op(name, meaning, grad, doc, **facts)
+    row.__class__ = kind
+    return row
+
+
+cast = _row(_Cast, "cast", _cast_meaning, lambda g, y, x, dtype: (cast(g, dtype=x.dtype)
+            if x.dtype.kind == "native" else g,),
+            "the same values in another format, rounded once; the gradient passes through",
+            method=False)  # fmt: skip
+quantize = _row(_Quantize, "quantize", _quantize_meaning, _through_or_clip,
+                "x in a block format; the straight-through gradient is the identity",
+                saves=(0,), method=False)  # fmt: skip
+unclipped = op("unclipped", _unclipped, None, "1 where quantizing does not clip x, else 0",
+               method=False)  # fmt: skip
+
+def _rotate(x: Any, n: int, axis: int = -1, signs: tuple[int, ...] = ()) -> Any:
+    moved = np.moveaxis(np.asarray(x, np.float32), axis, -1)
+    turned = rotate_rows(moved.reshape(1, -1, moved.shape[-1]), n, signs)
+    return np.moveaxis(turned.reshape(moved.shape), -1, axis)
+
+
+def _rotate_back(g: Any, y: Any, x: Any, n: int, axis: int, signs: Any) -> tuple[Any, ...]:
+    """The transpose of ``diag(s) H``: H is symmetric, so rotate without signs, then the signs."""
+    back = rotate(g, n=n, axis=axis, signs=())
+    if not signs:
+        return (back,)
+    length = x.shape[axis]
+    return (back * sign_pattern(length, n, signs, axis, x.ndim),)
+
+
+def sign_pattern(length: int, n: int, signs: tuple[int, ...], axis: int, ndim: int) -> Any:
+    """The sign of every entry along an axis: each block, and each part of a tail, starts anew."""
+    pattern: list[int] = []
+    while len(pattern) < length:
+        left = length - len(pattern)
+        size = n if left >= n else 1 << (left.bit_length() - 1)
+        pattern += signs[:size]
+    shape = [1] * ndim
+    shape[axis] = length
+    return np.array(pattern, np.float32).reshape(shape)
+
+
+rotate = op("rotate", _rotate, _rotate_back,
+            "x diag(s) H_n / sqrt(n) by blocks of n along an axis", method=False)  # fmt: skip

@@ -1,0 +1,273 @@
+"""The table of ops: one row an op, and the kernels that joined it.
+
+A row is a name, a NumPy meaning and a gradient written in ops. Methods, gradient checks, docs and
+the op x dtype x device matrix are generated from the rows; nothing else lists ops. Kernels attach
+under the storage kinds of the operands and the device; where none fits there is one declared
+fallback: decode, compute natively, and round the result to the promoted format.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from extensor.errors import (
+    DispatchError,
+    DTypeError,
+    ExtensorError,
+    IndexShapeError,
+    ShapeError,
+)
+from extensor.formats import FP32, FP64, DType, compute, dtype, promote
+from extensor.kernels.cast import decode_elements, encode_elements
+from extensor.kernels.dequantize import dequantize
+from extensor.storage import Coded, Native, Storage
+
+Result = Literal["promote", "float", "bool", "index", "same"]
+"""The format of the answer: promoted; promoted, integers becoming float32; bool; int64; the
+first operand's own, codes untouched (shape ops)."""
+Kernel = Callable[..., Any]
+Key = tuple[str, ...]
+
+
+class Sample(NamedTuple):
+    """One set of inputs for the tests of an op: shapes of the operands and attributes."""
+
+    shapes: tuple[tuple[int, ...], ...]
+    attributes: dict[str, Any] = {}
+
+
+class Registered(NamedTuple):
+    """A kernel, when it applies, and what `explain` calls it."""
+
+    run: Kernel
+    name: str
+    takes: Callable[..., bool] | None
+
+
+class Call(NamedTuple):
+    """One dispatched op, as `trace` records it."""
+
+    op: str
+    kinds: Key
+    device: str
+    kernel: str
+    fallback: bool
+
+
+_trace: ContextVar[list[Call] | None] = ContextVar("trace", default=None)
+
+
+@contextmanager
+def trace() -> Iterator[list[Call]]:
+    """Record every op that runs in the block: which kernel ran, and whether it was the fallback."""
+    calls: list[Call] = []
+    token = _trace.set(calls)
+    try:
+        yield calls
+    finally:
+        _trace.reset(token)
+
+
+def arrays_of(storage: Storage, wide: bool = False) -> Any:
+    """The numbers of a storage as a native array; decoded to float32 (``wide``: float64)."""
+    if isinstance(storage, Native):
+        return storage.array
+    if isinstance(storage, Coded):
+        return decode_elements(storage.codes, storage.dtype, np.float64 if wide else np.float32)
+    if storage.transform is not None:
+        raise DTypeError(
+            "fallback: the tensor is rotated or prescaled (q.transform); allowed: a product with "
+            "an operand of equal transform, or ex.dequantize(q) for the stored values"
+        )
+    return storage.spread(dequantize(storage.rows, np.float64 if wide else np.float32))
+
+
+def store(array: Any, to: DType) -> Storage:
+    """A native array as a tensor's storage, rounded once to a native or coded format."""
+    if to.kind == "native":
+        array = np.asarray(array)
+        return Native(array if array.dtype == to.storage else array.astype(to.storage))
+    return Coded(encode_elements(np.asarray(array), to), to)  # type: ignore[arg-type]
+
+
+@dataclass(eq=False)
+class Op:
+    """One row of the table.
+
+    name
+        What it is called everywhere.
+    meaning
+        The definition on NumPy arrays, good for float64: ``meaning(*arrays, **attributes)``.
+    grad
+        ``grad(g, y, *xs, **attributes) -> one gradient (or None) per operand``, written in ops;
+        None where the op is not differentiable.
+    saves
+        What the gradient reads: operand numbers and ``"y"``. Others arrive as `Meta`.
+    result, typed
+        The format of the answer, and which operands decide it.
+    samples, domain
+        Inputs for tests: shapes with attributes, and where values are drawn.
+    doc
+        One sentence with the formula.
+    """
+
+    name: str
+    meaning: Kernel
+    grad: Callable[..., tuple[Any, ...]] | None
+    doc: str
+    saves: tuple[int | str, ...] = ()
+    result: Result = "promote"
+    typed: slice = field(default_factory=lambda: slice(None))
+    samples: tuple[Sample, ...] = ()
+    domain: tuple[float, float] = (-2.0, 2.0)
+    method: bool = True
+    aux: bool = False
+    kernels: dict[tuple[Key, str], list[Registered]] = field(default_factory=dict)
+
+    @property
+    def __name__(self) -> str:
+        return self.name
+
+    def kernel(
+        self, *kinds: str, device: str = "cpu", name: str = "", takes: Callable[..., bool] | None = None
+    ) -> Callable[[Kernel], Kernel]:
+        """Attach a kernel for these storage kinds; a later one is asked first.
+
+        Native kernels take and give arrays; others take and give storages.
+        """
+
+        def add(run: Kernel) -> Kernel:
+            known = self.kernels.setdefault((kinds, device), [])
+            known.insert(0, Registered(run, name or f"{self.name}[{','.join(kinds)}]", takes))
+            return run
+
+        return add
+
+    def find(self, storages: Sequence[Storage], attributes: dict[str, Any]) -> Registered | None:
+        """The kernel for these operands, or None."""
+        key = (tuple(s.kind for s in storages), storages[0].device if storages else "cpu")
+        for kernel in self.kernels.get(key, ()):
+            if kernel.takes is None or kernel.takes(*storages, **attributes):
+                return kernel
+        return None
+
+    def common_dtype(self, storages: Sequence[Storage]) -> DType:
+        """The format of the operands together; Python numbers give way (they are weak)."""
+        typed = storages[self.typed]
+        strong = [s.dtype for s in typed if not getattr(s, "weak", False)]
+        common = reduce(promote, strong or [s.dtype for s in typed] or [FP32])
+        if strong and not common.is_float and any(s.dtype.is_float for s in typed):
+            return FP32
+        return common
+
+    def result_dtype(self, storages: Sequence[Storage]) -> DType:
+        """The format of the answer for these operands."""
+        if self.result == "bool":
+            return dtype("bool")
+        if self.result == "index":
+            return dtype("int64")
+        if self.result == "same":
+            return compute(storages[0].dtype)
+        promoted = compute(self.common_dtype(storages))
+        return FP32 if self.result == "float" and not promoted.is_float else promoted
+
+    def run(self, storages: Sequence[Storage], attributes: dict[str, Any]) -> Any:
+        """Compute on storages. The one place where a kernel is chosen."""
+        found = self.find(storages, attributes)
+        native = all(s.kind == "native" for s in storages)
+        calls = _trace.get()
+        if calls is not None:
+            kinds, device = tuple(s.kind for s in storages), "cpu"
+            name = found.name if found else f"{self.name}: numpy"
+            calls.append(Call(self.name, kinds, device, name, found is None and not native))
+        if found is not None and not native:
+            return found.run(*storages, **attributes)
+        return self._native(storages, attributes, found)
+
+    def _native(
+        self, storages: Sequence[Storage], attributes: dict[str, Any], found: Registered | None
+    ) -> Any:
+        """Decode what is not native, compute, round once to the format of the answer."""
+        dtypes = [s.dtype for s in storages]
+        if self.result == "same" and len(set(dtypes)) == 1 and isinstance(storages[0], Coded):
+            codes = [s.codes for s in storages]  # type: ignore[union-attr]
+            return Coded(np.asarray(self._meant(codes, attributes)), storages[0].dtype)
+        answer = self.result_dtype(storages)
+        common = answer if self.result in ("promote", "float") else self.common_dtype(storages)
+        inside = FP64 if common == FP64 else FP32 if common.is_float else common
+        arrays = [arrays_of(s, wide=inside == FP64) for s in storages]
+        for i in range(*self.typed.indices(len(arrays))):
+            if arrays[i].dtype != inside.storage and self.result != "same":
+                arrays[i] = arrays[i].astype(inside.storage)
+        if found is None and all(s.kind != "native" for s in storages) and storages:
+            found = self.find([Native(a) for a in arrays], attributes)
+        value = self._meant(arrays, attributes, found.run if found else self.meaning)
+        return value if self.aux else store(value, answer)
+
+    def _meant(
+        self, arrays: Sequence[Any], attributes: dict[str, Any], run: Kernel | None = None
+    ) -> Any:
+        """Run on arrays; what NumPy says of shapes and indices becomes our own error."""
+        try:
+            return (run or self.meaning)(*arrays, **attributes)
+        except ExtensorError:
+            raise
+        except (ValueError, IndexError) as error:
+            shapes = " and ".join(str(tuple(a.shape)) for a in arrays)
+            kind = IndexShapeError if isinstance(error, IndexError) else ShapeError
+            raise kind(f"{self.name}: shapes {shapes} do not fit: {error}") from None
+
+    def __call__(self, *operands: Any, **attributes: Any) -> Any:
+        """Apply to tensors; `extensor.tensor` says how results and the graph are made."""
+        return _apply[0](self, operands, attributes)
+
+
+def _unbound(op: Op, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    raise DispatchError(f"{op.name}: import extensor before an op is called")
+
+
+_apply: list[Callable[[Op, tuple[Any, ...], dict[str, Any]], Any]] = [_unbound]
+
+
+def bind(apply: Callable[[Op, tuple[Any, ...], dict[str, Any]], Any]) -> None:
+    """Say how an op is applied to tensors (called once, by `extensor.tensor`)."""
+    _apply[0] = apply
+
+
+OPS: dict[str, Op] = {}
+
+
+def op(name: str, meaning: Kernel, grad: Any, doc: str, **facts: Any) -> Op:
+    """Add a row to the table."""
+    if name in OPS:
+        raise DispatchError(f"op {name!r} is declared twice")
+    OPS[name] = Op(name, meaning, grad, doc, **facts)
+    return OPS[name]
+
+
+def explain(name: str | Op, *operands: Any, **attributes: Any) -> str:
+    """Which kernel would run for these tensors, and why.
+
+    A miss lists what exists and names the fallback.
+    """
+    row = name if isinstance(name, Op) else OPS.get(name)
+    if row is None:
+        raise DispatchError(f"explain: no op {name!r}; known: {', '.join(OPS)}")
+    storages = [getattr(x, "storage", x) for x in operands]
+    kinds = tuple(s.kind for s in storages)
+    found = row.find(storages, attributes)
+    formats = ", ".join(str(s.dtype) for s in storages)
+    head = f"{row.name}({formats}) on cpu: "
+    if found is not None:
+        return head + f"kernel {found.name}, registered for ({', '.join(kinds)})"
+    answer = row.result_dtype(storages)
+    if all(k == "native" for k in kinds):
+        return head + f"numpy, answer {answer}"
+    have = "; ".join(f"({', '.join(k)})" for k, _ in row.kernels) or "none"
+    return head + f"fallback: decode, numpy, answer {compute(answer)}; kernels registered: {have}"
+

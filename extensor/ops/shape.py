@@ -1,0 +1,117 @@
+"""Shape ops: they move codes and never round."""
+
+from typing import Any
+
+import numpy as np
+
+from extensor.errors import IndexShapeError, ShapeError
+from extensor.ops.registry import Op, Sample, op
+
+Shape = tuple[int, ...]
+
+
+def _one(name: str, meaning: Any, grad: Any, doc: str, *samples: Sample, **facts: Any) -> Op:
+    return op(name, meaning, grad, doc, samples=samples, result="same", **facts)
+
+
+def _sum_to(x: Any, shape: Shape) -> Any:
+    lead = x.ndim - len(shape)
+    axes = tuple(range(lead)) + tuple(
+        lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1
+    )
+    return x.sum(axis=axes, keepdims=True).reshape(shape) if axes else x.reshape(shape)
+
+
+def _inverse(axes: Shape) -> Shape:
+    return tuple(int(i) for i in np.argsort(axes))
+
+
+def _transpose(x: Any, axes: Shape) -> Any:
+    if sorted(a % x.ndim for a in axes) != list(range(x.ndim)):
+        raise ShapeError(f"permute: axes {axes} for shape {x.shape}; allowed: every axis once")
+    return x.transpose(axes)
+
+
+def check_index(index: Any) -> Any:
+    """An index that NumPy takes: integers, slices, None, ..., integer and boolean arrays.
+
+    A float is refused by name: NumPy's own message does not say which index it was.
+    """
+    for part in index if isinstance(index, tuple) else (index,):
+        kind = getattr(getattr(part, "dtype", None), "kind", "")
+        if isinstance(part, float) or kind == "f":
+            raise IndexShapeError(
+                f"index: {part!r} is a float; allowed: integers, slices, None, ..., and integer "
+                "or boolean arrays"
+            )
+    return index
+
+
+def _getitem(x: Any, index: Any) -> Any:
+    return x[check_index(index)]
+
+
+def _put(g: Any, index: Any, shape: Shape) -> Any:
+    out = np.zeros(shape, g.dtype)
+    np.add.at(out, index, g)
+    return out
+
+
+def _concat(*xs: Any, axis: int = 0) -> Any:
+    return np.concatenate(xs, axis=axis)
+
+
+def _concat_grad(g: Any, y: Any, *xs: Any, axis: int = 0) -> tuple[Any, ...]:
+    parts, start = [], 0
+    axis = axis % len(xs[0].shape)
+    for x in xs:
+        stop = start + x.shape[axis]
+        parts.append(getitem(g, index=(slice(None),) * axis + (slice(start, stop),)))
+        start = stop
+    return tuple(parts)
+
+
+def _stack_grad(g: Any, y: Any, *xs: Any, axis: int = 0) -> tuple[Any, ...]:
+    axis = axis % len(g.shape)
+    return tuple(getitem(g, index=(slice(None),) * axis + (i,)) for i in range(len(xs)))
+
+
+def _pad_grad(g: Any, y: Any, x: Any, width: Any) -> tuple[Any, ...]:
+    inner = tuple(slice(a, a + n) for (a, _), n in zip(width, x.shape, strict=True))
+    return (getitem(g, index=inner),)
+
+
+reshape = _one("reshape", lambda x, shape: x.reshape(shape),
+               lambda g, y, x, shape: (reshape(g, shape=x.shape),),
+               "the same numbers in row-major order under another shape",
+               Sample(((3, 4),), {"shape": (2, 6)}), Sample(((2, 3),), {"shape": (-1,)}))  # fmt: skip
+permute = _one("permute", _transpose,
+               lambda g, y, x, axes: (permute(g, axes=_inverse(tuple(a % x.ndim for a in axes))),),
+               "axes in another order", Sample(((2, 3, 4),), {"axes": (2, 0, 1)}))  # fmt: skip
+expand_dims = _one("expand_dims", lambda x, axis: np.expand_dims(x, axis),
+                   lambda g, y, x, axis: (reshape(g, shape=x.shape),),
+                   "a new axis of length 1", Sample(((3, 4),), {"axis": 1}))  # fmt: skip
+squeeze = _one("squeeze", lambda x, axis: np.squeeze(x, axis),
+               lambda g, y, x, axis: (reshape(g, shape=x.shape),),
+               "without an axis of length 1", Sample(((3, 1, 4),), {"axis": 1}))  # fmt: skip
+broadcast_to = _one("broadcast_to", lambda x, shape: np.broadcast_to(x, shape).copy(),
+                    lambda g, y, x, shape: (sum_to(g, shape=x.shape),),
+                    "repeated along new axes and axes of length 1",
+                    Sample(((3, 1),), {"shape": (2, 3, 4)}))  # fmt: skip
+flip = _one("flip", lambda x, axis: np.flip(x, axis), lambda g, y, x, axis: (flip(g, axis=axis),),
+            "reversed along an axis", Sample(((3, 4),), {"axis": 1}))  # fmt: skip
+getitem = _one("getitem", _getitem, lambda g, y, x, index: (put(g, index=index, shape=x.shape),),
+               "x[index]", Sample(((3, 4),), {"index": (slice(1, None), 2)}),
+               Sample(((3, 4),), {"index": (np.array([0, 2, 2]),)}))  # fmt: skip
+put = op("put", _put, lambda gg, y, g, index, shape: (getitem(gg, index=index),),
+         "zeros with g added at the index (repeated places add up)", method=False,
+         samples=(Sample(((3,),), {"index": (np.array([0, 2, 2]),), "shape": (4,)}),))  # fmt: skip
+pad = _one("pad", lambda x, width: np.pad(x, width), _pad_grad, "zeros around",
+           Sample(((2, 3),), {"width": ((1, 0), (2, 1))}))  # fmt: skip
+concat = _one("concat", _concat, _concat_grad, "joined along an axis",
+              Sample(((2, 3), (2, 4)), {"axis": 1}), method=False)  # fmt: skip
+stack = _one("stack", lambda *xs, axis=0: np.stack(xs, axis=axis), _stack_grad,
+             "joined along a new axis", Sample(((2, 3), (2, 3)), {"axis": 1}), method=False)  # fmt: skip
+sum_to = op("sum_to", _sum_to, lambda g, y, x, shape: (broadcast_to(g, shape=x.shape),),
+            "summed over the axes that broadcasting to x would repeat", method=False,
+            samples=(Sample(((2, 3, 4),), {"shape": (3, 1)}),))  # fmt: skip

@@ -1,0 +1,186 @@
+"""``Quantizer``: a format, and how the bits are chosen. A frozen value: print it, compare it.
+
+The format says what bits mean; the quantizer adds the scale rule, the rounding, the rotation, the
+prescale and what happens to values that are not finite (design: numerics, sections 3 to 5).
+"""
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+
+from extensor.errors import DTypeError, FormatError, KeyMissingError, ShapeError
+from extensor.formats import Block, DType, Element, dtype
+from extensor.kernels.choice import Choice
+from extensor.kernels.hadamard import hadamard as rotate
+from extensor.kernels.quantize import quantize as quantize_rows
+from extensor.noise import Key, words
+from extensor.storage import Blocked, Transform
+
+Signs = None | tuple[int, ...] | Key
+
+
+def draw_signs(signs: Any, n: int) -> tuple[int, ...]:
+    """The ±1 of ``diag(s)``: none (all +1), given, or drawn from a key.
+
+    >>> from extensor.noise import key
+    >>> draw_signs(None, 16), sorted(set(draw_signs(key(0), 64)))
+    ((), [-1, 1])
+    """
+    if signs is None:
+        return ()
+    if isinstance(signs, Key):
+        top = words(signs, 0, n) >> np.uint32(31)
+        return tuple(1 - 2 * int(b) for b in top)
+    given = tuple(int(s) for s in np.asarray(signs).reshape(-1))
+    if len(given) != n or set(given) - {1, -1}:
+        raise FormatError(f"hadamard: signs must be {n} numbers +1 or -1, got {len(given)}")
+    return given
+
+
+def rows_view(x: Any, axis: int, tile: bool) -> tuple[Any, tuple[int, int, int]]:
+    """``x`` as (A, R, K) with K the blocked axis, and the logical strides of those three.
+
+    For tiles R is the axis beside K; for blocks along an axis that is last, everything else is R.
+    """
+    shape = x.shape
+    inner = int(np.prod(shape[axis + 1 :], dtype=np.int64))
+    outer = int(np.prod(shape[:axis], dtype=np.int64))
+    k = shape[axis]
+    if tile and axis == x.ndim - 1 and x.ndim > 1:
+        r = shape[-2]
+        return x.reshape(outer // r if r else 0, r, k), (r * k, k, 1)
+    if inner == 1:
+        return x.reshape(1, outer, k), (outer * k, k, 1)
+    moved = np.moveaxis(x.reshape(outer, k, inner), 1, 2)
+    return moved, (k * inner, 1, inner)
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """A format and how its bits are chosen.
+
+    fmt
+        A block format.
+    scale_rule
+        None: the format's own. ``"rceil" "floor" "even" "ceil"`` or ``("cap", c)``: the smallest
+        power of two with ``amax <= C * scale``.
+    rounding
+        Of elements: ``nearest_even nearest_away nearest_zero toward_zero up down stochastic``.
+    sr_bits
+        Random bits a stochastic rounding uses: 8, 16, 24 or 32.
+    hadamard, signs
+        Rotate by blocks of n along the axis first: ``x diag(s) H_n / sqrt(n)``.
+    prescale
+        Multiply values (not the amax) before rounding, 3/4 in arXiv 2502.20586.
+    saturate, scale_rounding, nonfinite, tensor_scale
+        See `extensor.kernels.choice.Choice`.
+    ste
+        The gradient through rounding: ``"pass"`` is the identity.
+
+    >>> from extensor.formats import MXFP4
+    >>> Quantizer(MXFP4, rounding="stochastic")
+    Quantizer(mxfp4, rounding='stochastic')
+    """
+
+    fmt: Block
+    scale_rule: str | tuple[str, float] | None = field(default=None, kw_only=True)
+    rounding: str = field(default="nearest_even", kw_only=True)
+    sr_bits: int = field(default=32, kw_only=True)
+    hadamard: int | None = field(default=None, kw_only=True)
+    signs: Signs = field(default=None, kw_only=True)
+    prescale: float = field(default=1.0, kw_only=True)
+    saturate: bool = field(default=True, kw_only=True)
+    scale_rounding: str = field(default="nearest", kw_only=True)
+    nonfinite: str = field(default="propagate", kw_only=True)
+    tensor_scale: str | float | None = field(default="auto", kw_only=True)
+    ste: str = field(default="pass", kw_only=True)
+
+    def __post_init__(self) -> None:
+        fmt: DType = dtype(self.fmt)
+        if not isinstance(fmt, Block):
+            raise DTypeError(
+                f"Quantizer: {fmt} has no blocks; allowed: a Block such as ex.mxfp4 "
+                "(for a bare cast use x.to)"
+            )
+        object.__setattr__(self, "fmt", fmt)
+        if self.hadamard is not None and self.hadamard not in (16, 32, 64, 128):
+            raise FormatError(f"Quantizer: hadamard={self.hadamard}; allowed: 16, 32, 64, 128")
+        if self.ste not in ("pass", "clip"):
+            raise FormatError(f"Quantizer: ste={self.ste!r}; allowed: 'pass', 'clip'")
+        if self.signs is not None and not isinstance(self.signs, Key):
+            object.__setattr__(self, "signs", draw_signs(self.signs, self.hadamard or 0))
+        self.choice.check(self.fmt)
+
+    @property
+    def choice(self) -> Choice:
+        """What the kernels need to know."""
+        return Choice(
+            scale_rule=self.scale_rule,
+            rounding=self.rounding,
+            sr_bits=self.sr_bits,
+            prescale=self.prescale,
+            saturate=self.saturate,
+            scale_rounding=self.scale_rounding,
+            nonfinite=self.nonfinite,
+            tensor_scale=self.tensor_scale,
+        )
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether random words are drawn."""
+        return "stochastic" in (self.rounding, self.scale_rounding)
+
+    def with_signs(self, signs: Signs) -> "Quantizer":
+        """The same with these signs: the two operands of a product share them."""
+        return replace(self, signs=signs) if self.hadamard else self
+
+    def check_key(self, key: Key | None) -> None:
+        """Stochastic rounding without a key raises."""
+        if self.needs_key and key is None:
+            raise KeyMissingError(
+                f"quantize: {self} draws random words and key=None; give key=ex.key(seed)"
+            )
+
+    def apply(self, x: Any, *, axis: int = -1, key: Key | None = None, offset: int = 0) -> Blocked:
+        """Quantize an array; blocks run along ``axis``.
+
+        Raises before anything is written: `ShapeError` for an axis that ``x`` does not have,
+        `KeyMissingError` for stochastic rounding without a key.
+        """
+        x = np.asarray(x)
+        if x.dtype not in (np.float32, np.float64):
+            x = x.astype(np.float64 if x.dtype.kind in "iu" and x.dtype.itemsize > 2 else np.float32)
+        if x.ndim == 0 or not -x.ndim <= axis < x.ndim:
+            raise ShapeError(
+                f"quantize: axis {axis} for shape {x.shape}; allowed: "
+                + (f"{-x.ndim} .. {x.ndim - 1}" if x.ndim else "at least one axis")
+            )
+        self.check_key(key)
+        axis %= x.ndim
+        tile = self.fmt.shape[0] > 1
+        if tile and axis < x.ndim - 2:
+            raise ShapeError(f"quantize: tiles {self.fmt.shape} span the last two axes, not {axis}")
+        view, strides = rows_view(x, axis, tile)
+        transform = None
+        if self.hadamard or self.prescale != 1.0:
+            signs = draw_signs(self.signs, self.hadamard) if self.hadamard else ()
+            transform = Transform(self.hadamard or 0, signs, self.prescale)
+        if self.hadamard:
+            turned = rotate(view, self.hadamard, signs)
+            view = turned.reshape(view.shape)
+        rows = quantize_rows(view, self.fmt, self.choice, key, strides, offset)
+        return Blocked(rows, tuple(x.shape), axis, transform)
+
+    def __repr__(self) -> str:
+        changed = [
+            f"{f.name}={getattr(self, f.name)!r}"
+            for f in fields(self)
+            if f.name != "fmt" and getattr(self, f.name) != f.default
+        ]
+        return f"Quantizer({', '.join([str(self.fmt), *changed])})"
+
+
+def is_element(fmt: object) -> bool:
+    """Whether a format is one of single elements."""
+    return isinstance(fmt, Element)

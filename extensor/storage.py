@@ -1,0 +1,204 @@
+"""Storage: the buffers behind a tensor, in three kinds.
+
+========== ======================================================== ==========================
+kind       what is stored                                           formats
+========== ======================================================== ==========================
+``native`` the numbers, as NumPy holds them                         float64/32/16, integers, bool
+``coded``  one code each, in a byte or two                          bfloat16, FP8, FP6, FP4
+``blocked`` packed codes and the scales of blocks                    MXFP4, NVFP4, ...
+========== ======================================================== ==========================
+
+Many formats, three kinds: kernels are written for kinds.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extensor.backend import Array
+from extensor.errors import FormatError, ShapeError
+from extensor.formats import Block, DType, Element, from_numpy
+from extensor.kernels.pack import pack, unpack
+from extensor.kernels.packed import Packed
+
+
+@dataclass(slots=True)
+class Native:
+    """Numbers as the array library holds them, in any memory order.
+
+    weak
+        A Python number: it takes the format of its partners and never widens them.
+    """
+
+    array: Array
+    version: int = 0
+    weak: bool = False
+    kind: Literal["native"] = field(default="native", init=False)
+
+    @property
+    def dtype(self) -> DType:
+        """The number format."""
+        return from_numpy(self.array.dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The logical shape."""
+        return tuple(self.array.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the numbers."""
+        return int(self.array.nbytes)
+
+    @property
+    def device(self) -> str:
+        """Where the buffer lives."""
+        return "cpu"
+
+
+@dataclass(slots=True)
+class Coded:
+    """One code an entry: uint8, or uint16 for bfloat16."""
+
+    codes: Array
+    dtype: Element
+    version: int = 0
+    kind: Literal["coded"] = field(default="coded", init=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The logical shape."""
+        return tuple(self.codes.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the codes."""
+        return int(self.codes.nbytes)
+
+    @property
+    def device(self) -> str:
+        """Where the buffer lives."""
+        return "cpu"
+
+
+@dataclass(frozen=True)
+class Transform:
+    """What was done to the values before they were quantized, and which products must undo.
+
+    hadamard
+        The size n of the rotation ``x diag(s) H_n / sqrt(n)`` along the blocked axis; 0: none.
+    signs
+        The ±1 of ``s``; empty: all +1.
+    prescale
+        What the values were multiplied by.
+    """
+
+    hadamard: int = 0
+    signs: tuple[int, ...] = ()
+    prescale: float = 1.0
+
+
+@dataclass(slots=True)
+class Blocked:
+    """Packed rows of a tensor, its shape and the axis along which blocks run.
+
+    rows
+        The axis ``axis`` innermost; the other axes, in order, are the rows.
+    """
+
+    rows: Packed
+    shape: tuple[int, ...]
+    axis: int
+    transform: Transform | None = None
+    version: int = 0
+    kind: Literal["blocked"] = field(default="blocked", init=False)
+
+    @property
+    def dtype(self) -> Block:
+        """The block format."""
+        return self.rows.fmt
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of packed codes, scales and the tensor scale: what is really stored."""
+        second = 4 if self.rows.tensor_scale is not None else 0
+        return int(self.rows.codes.nbytes + self.rows.scales.nbytes) + second
+
+    @property
+    def device(self) -> str:
+        """Where the buffers live."""
+        return "cpu"
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """The shape without the blocked axis."""
+        return self.shape[: self.axis] + self.shape[self.axis + 1 :]
+
+    def spread(self, rows: Array) -> Array:
+        """``(rows, n)`` as the logical shape, the blocked axis having n entries; a view."""
+        return np.moveaxis(rows.reshape(*self.lead, rows.shape[-1]), -1, self.axis)
+
+    @property
+    def codes(self) -> NDArray[np.uint8]:
+        """One element code an entry, in the logical shape."""
+        length = self.rows.fmt.blocks(self.rows.length) * self.rows.fmt.length
+        codes = unpack(self.rows.codes, self.rows.fmt.packed_bits, length)
+        return np.ascontiguousarray(self.spread(codes[:, : self.rows.length]))
+
+    @property
+    def scales(self) -> Array:
+        """Scale codes, the logical shape with the blocked axes divided (rounded up)."""
+        rows, tile = self.rows, self.rows.fmt.shape[0]
+        if tile == 1:
+            return np.ascontiguousarray(self.spread(rows.scales))
+        lead = (*self.lead[:-1], -(-self.lead[-1] // tile)) if self.lead else (1,)
+        scales = rows.scales.reshape(*lead, rows.scales.shape[-1])
+        return np.ascontiguousarray(np.moveaxis(scales, -1, self.axis) if self.lead else scales)
+
+
+Storage = Native | Coded | Blocked
+
+
+def check_codes(codes: Array, fmt: Element) -> None:
+    """Codes outside of the format raise, before anything is made of them."""
+    if codes.size and (int(codes.min()) < 0 or int(codes.max()) >= 2**fmt.bits):
+        bad = int(codes.min()) if int(codes.min()) < 0 else int(codes.max())
+        raise FormatError(
+            f"from_codes: code {bad} is outside of {fmt.name}; allowed: 0 .. {2**fmt.bits - 1}"
+        )
+
+
+def pack_storage(
+    codes: Array, scales: Array, fmt: Block, axis: int, tensor_scale: float | None
+) -> Blocked:
+    """The blocked storage of element codes and scale codes in their logical shapes."""
+    if codes.ndim == 0 or not -codes.ndim <= axis < codes.ndim:
+        raise ShapeError(f"from_codes: axis {axis} for shape {codes.shape}")
+    axis %= codes.ndim
+    tile = fmt.shape[0]
+    check_codes(codes, fmt.element)
+    if tensor_scale is not None and not fmt.tensor_scale:
+        raise FormatError(f"from_codes: {fmt} has no tensor scale; give tensor_scale=None")
+    lead = codes.shape[:axis] + codes.shape[axis + 1 :]
+    want = list(codes.shape)
+    want[axis] = fmt.blocks(codes.shape[axis])
+    if tile > 1 and codes.ndim > 1:
+        other = codes.ndim - 1 if axis == codes.ndim - 2 else codes.ndim - 2
+        want[other] = -(-codes.shape[other] // tile)
+    scales = np.asarray(scales)
+    if tuple(scales.shape) != tuple(want):
+        raise ShapeError(
+            f"from_codes: scales of shape {scales.shape} for codes of shape {codes.shape} in {fmt} "
+            f"along axis {axis}; allowed: {tuple(want)}"
+        )
+    length = codes.shape[axis]
+    rows = np.moveaxis(codes, axis, -1).reshape(-1, length).astype(np.uint8)
+    full = np.zeros((len(rows), fmt.blocks(length) * fmt.length), np.uint8)
+    full[:, :length] = rows
+    flat = np.moveaxis(scales, axis, -1).reshape(-1, fmt.blocks(length))
+    packed = pack(full, fmt.packed_bits)
+    group = lead[-1] if tile > 1 and lead else len(rows)
+    out = Packed(packed, flat.astype(fmt.scale_storage), tensor_scale, fmt, length, group)
+    return Blocked(out, tuple(codes.shape), axis)

@@ -1,0 +1,533 @@
+"""``ExTensor``: a storage, and a place in the graph of gradients.
+
+The class is small: methods and operators are hung on from the op table, `extensor.ops.registry`.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extensor import autograd, ops
+from extensor.autograd import Node
+from extensor.backend import check_device
+from extensor.errors import DTypeError, FormatError, GraphError, ShapeError
+from extensor.formats import FP32, Block, DType, Element, compute, dtype, from_numpy
+from extensor.kernels.pack import pack as _pack
+from extensor.kernels.pack import unpack as _unpack
+from extensor.noise import Key
+from extensor.ops.mode import grad_enabled
+from extensor.ops.registry import OPS, Op, arrays_of, bind, store
+from extensor.quantizer import Quantizer, draw_signs
+from extensor.repr import describe, describe_html
+from extensor.storage import Blocked, Coded, Native, Storage, check_codes, pack_storage
+
+
+class _Creation(type):
+    """``ExTensor[ex.mxfp4].zeros(...)``: the class indexed by a format creates tensors of it."""
+
+    def __getitem__(cls, spec: object) -> "Creator":
+        return Creator(dtype(spec))
+
+
+class Creator:
+    """The creation functions of one format.
+
+    >>> import extensor as ex
+    >>> ex.ExTensor[ex.mxfp4].zeros((2, 64)).nbytes
+    68
+    """
+
+    def __init__(self, to: DType) -> None:
+        self.dtype = to
+
+    def __repr__(self) -> str:
+        return f"ExTensor[{self.dtype}]"
+
+    def _make(self, array: NDArray[Any], requires_grad: bool) -> "ExTensor":
+        return asarray(array, self.dtype, requires_grad=requires_grad)
+
+    def full(self, shape: Any, value: float, *, requires_grad: bool = False) -> "ExTensor":
+        """Every entry ``value``, rounded to the format."""
+        inside = np.float64 if self.dtype.is_float else self.dtype.storage
+        return self._make(np.full(shape, value, inside), requires_grad)
+
+    def zeros(self, shape: Any, *, requires_grad: bool = False) -> "ExTensor":
+        """Every entry 0."""
+        return self.full(shape, 0, requires_grad=requires_grad)
+
+    def ones(self, shape: Any, *, requires_grad: bool = False) -> "ExTensor":
+        """Every entry 1."""
+        return self.full(shape, 1, requires_grad=requires_grad)
+
+    def arange(self, start: float, stop: float | None = None, step: float = 1) -> "ExTensor":
+        """``start, start + step, ...`` below ``stop``."""
+        return self._make(np.arange(start, stop, step), False)
+
+    def asarray(self, obj: Any, *, requires_grad: bool = False) -> "ExTensor":
+        """``obj`` in this format."""
+        return asarray(obj, self.dtype, requires_grad=requires_grad)
+
+
+class ExTensor(metaclass=_Creation):
+    """A tensor whose number format is a value: float32, MXFP4, or one of your own.
+
+    Made by `extensor.asarray`, `extensor.quantize` and the creation functions.
+
+    >>> import extensor as ex
+    >>> x = ex.asarray([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad.tolist()
+    [2.0, 4.0]
+    """
+
+    __slots__ = ("grad", "grad_quantizer", "node", "requires_grad", "storage")
+    __array_priority__ = 100
+
+    def __init__(
+        self, storage: Storage, requires_grad: bool = False, node: Node | None = None
+    ) -> None:
+        self.storage = storage
+        self.node = node
+        self.requires_grad = requires_grad or node is not None
+        self.grad: ExTensor | None = None
+        self.grad_quantizer: Quantizer | None = None
+
+    # what it is -------------------------------------------------------------------------------
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of every axis."""
+        return self.storage.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.storage.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return int(np.prod(self.storage.shape, dtype=np.int64))
+
+    @property
+    def dtype(self) -> DType:
+        """The number format."""
+        return self.storage.dtype
+
+    @property
+    def device(self) -> str:
+        """``"cpu"`` or ``"cuda"``."""
+        return self.storage.device
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes really stored: of a blocked tensor packed codes, scales and the tensor scale."""
+        return self.storage.nbytes
+
+    @property
+    def T(self) -> "ExTensor":
+        """All axes reversed."""
+        return self.permute(axes=tuple(range(self.ndim))[::-1])  # type: ignore[no-any-return]
+
+    # blocked tensors --------------------------------------------------------------------------
+    def _blocked(self, name: str) -> Blocked:
+        if not isinstance(self.storage, Blocked):
+            raise DTypeError(f"{name}: a tensor of {self.dtype} has none; see ex.quantize")
+        return self.storage
+
+    @property
+    def codes(self) -> NDArray[Any]:
+        """Element codes, one an entry, in the logical shape."""
+        if isinstance(self.storage, Coded):
+            return self.storage.codes  # type: ignore[no-any-return]
+        return self._blocked("codes").codes
+
+    @property
+    def packed(self) -> NDArray[np.uint8]:
+        """The stored bytes of the codes: (rows, bytes of a row)."""
+        return self._blocked("packed").rows.codes
+
+    @property
+    def scales(self) -> NDArray[Any]:
+        """Scale codes, the shape with the blocked axes divided (rounded up)."""
+        return self._blocked("scales").scales  # type: ignore[no-any-return]
+
+    @property
+    def tensor_scale(self) -> float | None:
+        """The one float32 scale of the tensor, or None."""
+        return self._blocked("tensor_scale").rows.tensor_scale
+
+    @property
+    def axis(self) -> int:
+        """The axis along which blocks run."""
+        return self._blocked("axis").axis
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """The shape of a block."""
+        return self._blocked("block_shape").rows.fmt.shape
+
+    @property
+    def transform(self) -> Any:
+        """None, or the rotation and prescale that products must undo."""
+        return self._blocked("transform").transform
+
+    # values -----------------------------------------------------------------------------------
+    def numpy(self) -> NDArray[Any]:
+        """The values as NumPy has them; coded formats as ml_dtypes, blocked ones as float32."""
+        if isinstance(self.storage, Native):
+            return self.storage.array  # type: ignore[no-any-return]
+        if isinstance(self.storage, Coded):
+            return _as_ml_dtype(self.storage)
+        return np.ascontiguousarray(_values(self.storage))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def item(self) -> Any:
+        """The only entry, as a Python number."""
+        if self.size != 1:
+            raise ShapeError(f"item: shape {self.shape} is not a single number; use tolist()")
+        return np.asarray(_values(self.storage)).reshape(-1)[0].item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return np.asarray(_values(self.storage)).tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError("len: the tensor has no axes")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator["ExTensor"]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return describe(self.storage, self.requires_grad)
+
+    def _repr_html_(self) -> str:
+        return describe_html(self.storage, self.requires_grad)
+
+    # formats ----------------------------------------------------------------------------------
+    def to(self, target: Any, *, axis: int = -1) -> "ExTensor":
+        """In another format, or on another device; itself where nothing changes.
+
+        Blocked formats take their default quantizer along ``axis``; see `extensor.quantize`.
+        """
+        if isinstance(target, str) and target in ("cpu", "cuda"):
+            check_device(target)
+            return self
+        to = dtype(target)
+        if to == self.dtype:
+            return self
+        if isinstance(to, Block):
+            return quantize(self, to, axis=axis)
+        return ops.cast(self, dtype=to)  # type: ignore[no-any-return]
+
+    def to_mxfp4(self, block_size: int = 32) -> "ExTensor":
+        """MXFP4 along the last axis; another block size makes that block format."""
+        from extensor.formats import E2M1, E8M0, MXFP4
+
+        return self.to(MXFP4 if block_size == 32 else Block(E2M1, (1, block_size), E8M0))
+
+    to_fp4_mxfp4 = to_mxfp4
+
+    def to_nvfp4(self) -> "ExTensor":
+        """NVFP4 along the last axis."""
+        from extensor.formats import NVFP4
+
+        return self.to(NVFP4)
+
+    # the graph --------------------------------------------------------------------------------
+    def detach(self) -> "ExTensor":
+        """The same storage without a graph."""
+        return ExTensor(self.storage)
+
+    def backward(self, gradient: Any = None, *, key: Key | None = None) -> None:
+        """Add the derivative of this tensor to ``.grad`` of every leaf; see `autograd.backward`."""
+        g = gradient if gradient is None or isinstance(gradient, ExTensor) else asarray(gradient)
+        autograd.backward(self, g, key=key)
+
+    def store_grad(self, g: "ExTensor", key: Key | None) -> None:
+        """Add ``g`` to the gradient, in the format that ``grad_quantizer`` asks for."""
+        if self.grad is not None:
+            g = self.grad + g
+        if self.grad_quantizer is not None:
+            g = ExTensor(self.grad_quantizer.apply(arrays_of(g.storage), key=key))
+        self.grad = g.detach()
+
+    def bump(self) -> None:
+        """Say that the storage was changed in place: saved copies in graphs become invalid."""
+        self.storage.version += 1
+
+    def full_like(self, value: float) -> "ExTensor":
+        """A tensor of this shape and (compute) format with every entry ``value``."""
+        to = compute(self.dtype)
+        return ExTensor(store(np.full(self.shape, value, np.float64), to))
+
+    def reshape(self, *shape: Any) -> "ExTensor":
+        """The same numbers in row-major order under another shape; one length may be -1."""
+        to = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
+        return ops.reshape(self, shape=tuple(int(n) for n in to))  # type: ignore[no-any-return]
+
+    def flatten(self) -> "ExTensor":
+        """Everything but the first axis in one: (N, ...) to (N, -1)."""
+        return self.reshape(self.shape[0], -1)
+
+    def __getitem__(self, index: Any) -> "ExTensor":
+        parts = index if isinstance(index, tuple) else (index,)
+        plain = tuple(p.numpy() if isinstance(p, ExTensor) else p for p in parts)
+        return ops.getitem(self, index=plain)  # type: ignore[no-any-return]
+
+    def __getattr__(self, name: str) -> Any:
+        row = OPS.get(name)
+        if row is None or not row.method:
+            raise AttributeError(f"ExTensor has no attribute {name!r}")
+        return partial(row, self)
+
+    def __dir__(self) -> list[str]:
+        return sorted([*object.__dir__(self), *(n for n, row in OPS.items() if row.method)])
+
+
+def _values(storage: Storage) -> NDArray[Any]:
+    """The stored values, rotated and prescaled as they are."""
+    if isinstance(storage, Blocked) and storage.transform is not None:
+        storage = Blocked(storage.rows, storage.shape, storage.axis)
+    return arrays_of(storage)  # type: ignore[no-any-return]
+
+
+def _as_ml_dtype(storage: Coded) -> NDArray[Any]:
+    import ml_dtypes
+
+    known = getattr(ml_dtypes, storage.dtype.name, None)
+    if known is None or from_numpy(np.dtype(known)) != storage.dtype:
+        return arrays_of(storage)  # type: ignore[no-any-return]
+    return storage.codes.view(known)  # type: ignore[no-any-return]
+
+
+def apply(row: Op, operands: tuple[Any, ...], attributes: dict[str, Any]) -> ExTensor:
+    """Run an op on tensors (numbers and arrays are taken along) and note it in the graph."""
+    tensors = _wrap(operands)
+    result = row.run([t.storage for t in tensors], attributes)
+    result, aux = result if row.aux else (result, None)
+    y = ExTensor(result)
+    if row.grad is not None and grad_enabled() and any(t.requires_grad for t in tensors):
+        y.node = Node(row, tensors, attributes, y, aux)
+        y.requires_grad = True
+    return y
+
+
+def _wrap(operands: tuple[Any, ...]) -> list[ExTensor]:
+    """Tensors as they are; Python numbers in the format of their partners (weak scalars)."""
+    wrapped = []
+    for x in operands:
+        if isinstance(x, ExTensor):
+            wrapped.append(x)
+        elif isinstance(x, bool | int | float):
+            wrapped.append(ExTensor(Native(np.asarray(x), weak=True)))
+        else:
+            wrapped.append(asarray(x))
+    return wrapped
+
+
+bind(apply)
+
+
+def asarray(
+    obj: Any,
+    dtype: object = None,
+    device: str | None = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> ExTensor:
+    """A tensor from a list, a number, a NumPy array, any DLPack object, or a tensor.
+
+    Python floats become float32, integers int64. No copy is made where none is needed.
+
+    >>> asarray([[1, 2], [3, 4]]).dtype, asarray([0.5], "bfloat16").dtype
+    (int64, bfloat16)
+    """
+    check_device(device)
+    to = _dtype(dtype) if dtype is not None else None
+    tensor = obj if isinstance(obj, ExTensor) else ExTensor(_ingest(obj, to))
+    if to is not None and tensor.dtype != to:
+        tensor = tensor.to(to)
+    if copy:
+        tensor = ExTensor(_copy(tensor.storage))
+    if requires_grad:
+        if not tensor.dtype.is_float:
+            raise GraphError(f"asarray: {tensor.dtype} has no gradients; allowed: float formats")
+        if tensor is obj:
+            tensor = ExTensor(tensor.storage)
+        tensor.requires_grad = True
+    return tensor
+
+
+def _copy(storage: Storage) -> Storage:
+    if isinstance(storage, Native):
+        return Native(storage.array.copy())
+    if isinstance(storage, Coded):
+        return Coded(storage.codes.copy(), storage.dtype)
+    rows = storage.rows._replace(codes=storage.rows.codes.copy(), scales=storage.rows.scales.copy())
+    return Blocked(rows, storage.shape, storage.axis, storage.transform)
+
+
+def _ingest(obj: Any, to: DType | None) -> Storage:
+    """An object that is no tensor as a storage of its own format."""
+    if hasattr(obj, "__dlpack__") and not isinstance(obj, np.ndarray | np.generic):
+        obj = np.from_dlpack(obj)
+    plain = not isinstance(obj, np.ndarray | np.generic)
+    array = np.asarray(obj)
+    if array.dtype == object:
+        raise ShapeError("asarray: nested lists of unequal lengths, or no numbers")
+    if plain and array.dtype == np.float64 and to is None:
+        array = array.astype(np.float32)
+    known = from_numpy(array.dtype)
+    if isinstance(known, Element) and known.kind == "coded":
+        return Coded(array.view(known.storage), known)
+    return Native(array)
+
+
+def quantize(
+    x: Any,
+    fmt: object,
+    *,
+    axis: int = -1,
+    key: Key | None = None,
+    offset: int = 0,
+    **choices: Any,
+) -> ExTensor:
+    """``x`` in a blocked (or narrow) format; the choices are those of `extensor.Quantizer`.
+
+    Differentiable: the straight-through gradient is the identity.
+
+    fmt
+        A format, or a `Quantizer`.
+    axis
+        The axis along which blocks run.
+    key, offset
+        For stochastic rounding: the words drawn are a function of the key and of the logical
+        index of an element plus ``offset``.
+
+    >>> import extensor as ex
+    >>> q = quantize([1.0, 2.0, 3.0, -6.0], ex.mxfp4)
+    >>> q.codes.tolist(), q.scales.tolist(), q.tolist()
+    ([2, 4, 5, 15], [127], [1.0, 2.0, 3.0, -6.0])
+    """
+    quantizer = fmt if isinstance(fmt, Quantizer) else Quantizer(_dtype(fmt), **choices)  # type: ignore[arg-type]
+    if isinstance(fmt, Quantizer) and choices:
+        raise FormatError(f"quantize: a Quantizer and {sorted(choices)}; give one of them")
+    tensor = x if isinstance(x, ExTensor) else asarray(x)
+    return ops.quantize(  # type: ignore[no-any-return]
+        tensor, quantizer=quantizer, axis=axis, key=key, offset=offset
+    )
+
+
+def dequantize(q: ExTensor, dtype: object = FP32) -> ExTensor:
+    """What a blocked or coded tensor stores, as float32 (or another format).
+
+    A rotated or prescaled tensor gives the rotated, prescaled values: products undo a rotation by
+    themselves, a prescale is undone by the caller.
+    """
+    to = _dtype(dtype)
+    wide = to.kind == "native" and to.storage == np.float64
+    storage = q.storage
+    if isinstance(storage, Blocked):
+        storage = Blocked(storage.rows, storage.shape, storage.axis)
+    return ExTensor(store(np.ascontiguousarray(arrays_of(storage, wide=wide)), to))
+
+
+_dtype = dtype
+
+
+def _operator(name: str, swapped: bool = False) -> Any:
+    row = OPS[name]
+
+    def unary(self: ExTensor) -> Any:
+        return apply(row, (self,), {})
+
+    def binary(self: ExTensor, other: Any) -> Any:
+        return apply(row, (other, self) if swapped else (self, other), {})
+
+    return unary if len(row.samples[0].shapes) == 1 else binary
+
+
+_OPERATORS = {
+    "add": "add radd", "sub": "sub rsub", "mul": "mul rmul", "div": "truediv rtruediv",
+    "pow": "pow rpow", "matmul": "matmul rmatmul", "neg": "neg", "abs": "abs",
+    "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge",
+    "equal": "eq", "not_equal": "ne", "logical_and": "and", "logical_or": "or",
+    "logical_not": "invert",
+}  # fmt: skip
+for _name, _marks in _OPERATORS.items():
+    for _mark in _marks.split():
+        setattr(ExTensor, f"__{_mark}__", _operator(_name, _mark.startswith("r") and _mark != "r"))
+ExTensor.__hash__ = object.__hash__  # type: ignore[method-assign,assignment]
+
+
+# codes and bytes ------------------------------------------------------------------------------
+def from_codes(
+    codes: Any, scales: Any, fmt: object, *, axis: int = -1, tensor_scale: float | None = None
+) -> ExTensor:
+    """A tensor of these codes, one an entry, and scale codes (None for an element format).
+
+    scales
+        The shape of ``codes`` with the blocked axes divided (rounded up).
+
+    >>> import extensor as ex
+    >>> from_codes([[2, 4, 5, 15]], [[128]], ex.mxfp4).tolist()
+    [[2.0, 4.0, 6.0, -12.0]]
+    """
+    to = _dtype(fmt)
+    array = np.asarray(codes)
+    if array.dtype.kind not in "iu":
+        raise FormatError(f"from_codes: codes of {array.dtype}; allowed: integers")
+    if isinstance(to, Block):
+        return ExTensor(pack_storage(array, scales, to, axis, tensor_scale))
+    if not isinstance(to, Element) or to.kind != "coded":
+        raise DTypeError(f"from_codes: {to} has no codes; allowed: coded and blocked formats")
+    if scales is not None:
+        raise FormatError(f"from_codes: {to} has no scales; give scales=None")
+    check_codes(array, to)
+    return ExTensor(Coded(array.astype(to.storage), to))
+
+
+def pack(codes: Any, bits: int) -> NDArray[np.uint8]:
+    """Codes as bytes along the last axis: 4 bits low nibble first, 6 bits little-endian."""
+    return _pack(np.asarray(codes, np.uint8), bits)
+
+
+def unpack(data: Any, bits: int, n: int) -> NDArray[np.uint8]:
+    """The first ``n`` codes of bytes made by `pack`.
+
+    >>> unpack(pack([1, 2, 3, 4], 4), 4, 3).tolist()
+    [1, 2, 3]
+    """
+    return _unpack(np.asarray(data, np.uint8), bits, n)
+
+
+def hadamard(x: Any, n: int, *, axis: int = -1, signs: Any = None) -> ExTensor:
+    """``x diag(s) H_n / sqrt(n)`` by blocks of n along an axis, in float32.
+
+    signs
+        None (all +1), n numbers ±1, or a key.
+
+    >>> hadamard([1.0] + [0.0] * 15, 16).tolist()[:3]
+    [0.25, 0.25, 0.25]
+    """
+    tensor = x if isinstance(x, ExTensor) else asarray(x)
+    return ops.rotate(tensor, n=n, axis=axis, signs=draw_signs(signs, n))  # type: ignore[no-any-return]

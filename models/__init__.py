@@ -1,0 +1,4 @@
+"""Models."""
+
+from extensor.models.lenet import LeNet5 as LeNet5
+from extensor.models.mlp import MLP as MLP
