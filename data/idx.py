@@ -42,7 +42,8 @@ def read_idx(
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = Path(folder, "x").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3]) + b"abc")
+    ...     with open(f"{folder}/x", "wb") as file:
+    ...         _ = file.write(bytes([0, 0, 8, 1, 0, 0, 0, 3]) + b"abc")
     ...     read_idx(f"{folder}/x", dtype=np.uint8, ndim=1)
     array([97, 98, 99], dtype=uint8)
     """

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from extensor.data.dataset import Images
 from extensor.errors import ShapeError
 from extensor.jit import kernel
-from extensor.noise import Key, word
+from extensor.noise import Key, philox
 
 Index = NDArray[np.int64]
 
@@ -93,7 +93,13 @@ def uniform(words: NDArray[np.uint32]) -> NDArray[np.float32]:
 def _gather(
     index: NDArray[np.uint64], stream: np.uint64, seed: np.uint64, out: NDArray[np.uint32]
 ) -> None:
-    width = np.uint64(out.shape[1])
+    width = out.shape[1]
     for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = word(np.uint64(index[i] * width + np.uint64(j)), stream, seed)
+        first = np.uint64(index[i] * np.uint64(width))
+        j = -int(first & np.uint64(3))
+        while j < width:  # four words come at once
+            four = philox(np.uint64(first + np.uint64(max(j, 0))) >> np.uint64(2), stream, seed)
+            for lane in range(4):
+                if 0 <= j + lane < width:
+                    out[i, j + lane] = four[lane]
+            j += 4

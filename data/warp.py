@@ -32,14 +32,19 @@ def sample(images: Array, rows: Array, columns: Array, out: Array) -> None:
                 # far outside is all the same; the clip keeps the integers small
                 top = int(min(max(y, np.float32(-2)), np.float32(height)))
                 left = int(min(max(x, np.float32(-2)), np.float32(width)))
+                up, back = np.float32(1) - dy, np.float32(1) - dx
+                first, second = 0 <= top < height, -1 <= top < height - 1
+                near, far = 0 <= left < width, -1 <= left < width - 1
                 for c in range(channels):
                     total = np.float32(0)
-                    for a in range(2):
-                        for b in range(2):
-                            if 0 <= top + a < height and 0 <= left + b < width:
-                                wy = dy if a == 1 else np.float32(1) - dy
-                                wx = dx if b == 1 else np.float32(1) - dx
-                                total += np.float32(wy * wx) * images[n, c, top + a, left + b]
+                    if first and near:
+                        total += np.float32(up * back) * images[n, c, top, left]
+                    if first and far:
+                        total += np.float32(up * dx) * images[n, c, top, left + 1]
+                    if second and near:
+                        total += np.float32(dy * back) * images[n, c, top + 1, left]
+                    if second and far:
+                        total += np.float32(dy * dx) * images[n, c, top + 1, left + 1]
                     out[n, c, i, j] = total
 
 
@@ -53,7 +58,7 @@ def blur(fields: Array, down: Array, across: Array, out: Array) -> None:
         Shapes (H, H) and (W, W): row i holds the weights of the neighbours of i.
     """
     count, height, width = fields.shape
-    rows = np.empty((height, width), np.float32)
+    rows, turned = np.empty((height, width), np.float32), np.ascontiguousarray(across.T)
     for n in range(count):
         rows[:] = np.float32(0)
         for i in range(height):
@@ -64,7 +69,7 @@ def blur(fields: Array, down: Array, across: Array, out: Array) -> None:
         for i in range(height):
             for k in range(width):
                 for j in range(width):
-                    out[n, i, j] += across[j, k] * rows[i, k]
+                    out[n, i, j] += turned[k, j] * rows[i, k]
 
 
 def gaussian(size: int, sigma: float) -> Array:

@@ -85,15 +85,15 @@ if TYPE_CHECKING:
     from extensor import optim as optim
     from extensor import recipes as recipes
     from extensor import testing as testing
-    from extensor.gradcheck import gradcheck as gradcheck
-    from extensor.gradcheck import gradgradcheck as gradgradcheck
+    from extensor.differences import gradcheck as gradcheck
+    from extensor.differences import gradgradcheck as gradgradcheck
     from extensor.io.tree import load as load
     from extensor.io.tree import save as save
 
 _MODULES = ("bench", "data", "io", "models", "nn", "optim", "recipes", "testing")
 _LAZY = {
-    "gradcheck": "extensor.gradcheck",
-    "gradgradcheck": "extensor.gradcheck",
+    "gradcheck": "extensor.differences",
+    "gradgradcheck": "extensor.differences",
     "load": "extensor.io.tree",
     "save": "extensor.io.tree",
 }

@@ -5,10 +5,22 @@ import sys
 
 import pytest
 
-HEAVY = (
-    "matplotlib PIL safetensors scipy sklearn torch tqdm tyro "
-    "cupy extensor.bench extensor.cli extensor.lab extensor.testing numba.cuda.dispatcher"
-).split()
+HEAVY = [
+    "matplotlib",
+    "PIL",
+    "safetensors",
+    "scipy",
+    "sklearn",
+    "torch",
+    "tqdm",
+    "tyro",
+    "cupy",
+    "extensor.bench",
+    "extensor.cli",
+    "extensor.lab",
+    "extensor.testing",
+    "numba.cuda.dispatcher",
+]
 """Each of these costs a good part of the 60 ms that `import extensor` may add."""
 
 

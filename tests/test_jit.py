@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from numba.core.dispatcher import Dispatcher
@@ -110,7 +111,7 @@ def test_every_cached_function_carries_the_hash(name: str) -> None:
     }
     for attribute, value in vars(module).items():
         if isinstance(value, Dispatcher) and value.__module__ == name:
-            cached = type(value._cache).__name__ != "NullCache"
+            cached = type(cast(Any, value)._cache).__name__ != "NullCache"
             keyed = "_source" in value.py_func.__code__.co_freevars
             assert cached == keyed, f"{name}.{attribute} is cached without the hash of its sources"
             assert cached == (attribute in found), attribute

@@ -3,8 +3,8 @@
 A file is: the header's length (8 bytes, little-endian), the header (JSON), the data. The header
 maps each name to ``{"dtype", "shape", "data_offsets": [begin, end]}`` and ``"__metadata__"`` to
 texts. Refused, each with a ``FormatError``: a header over 100 MB or beyond the end of the file,
-anything but one JSON object, a key twice, an unknown type, a size that disagrees with its offsets, and
-offsets that leave holes, overlap, or do not end where the file ends.
+anything but one JSON object, a key twice, an unknown type, a size that disagrees with its offsets,
+and offsets that leave holes, overlap, or do not end where the file ends.
 
 Source: the safetensors format, README, "Format" and "Benefits".
 """

@@ -24,17 +24,18 @@ def _relu(x: NDArray[np.float32], y: NDArray[np.float32]) -> None:
     zero = np.float32(0)
     for k in prange((x.size + CHUNK - 1) // CHUNK):
         for i in range(k * CHUNK, min((k + 1) * CHUNK, x.size)):
-            y[i] = zero if x[i] <= zero else x[i]
+            v = x[i]
+            negative = v <= zero
+            y[i] = zero if negative else v
 
 
 @kernel(parallel=True)
-def _relu_grad(
-    g: NDArray[np.float32], y: NDArray[np.float32], dx: NDArray[np.float32]
-) -> None:
+def _relu_grad(g: NDArray[np.float32], y: NDArray[np.float32], dx: NDArray[np.float32]) -> None:
     zero = np.float32(0)
     for k in prange((y.size + CHUNK - 1) // CHUNK):
         for i in range(k * CHUNK, min((k + 1) * CHUNK, y.size)):
-            dx[i] = g[i] if y[i] > zero else zero
+            d, v = g[i], y[i]
+            dx[i] = d if v > zero else zero
 
 
 def relu(x: Floats) -> Floats:
@@ -44,11 +45,12 @@ def relu(x: Floats) -> Floats:
     [0.0, 0.0, 2.0, nan]
     """
     if x.dtype != np.float32:
-        return np.maximum(x, x.dtype.type(0))
+        y: Floats = np.maximum(x, x.dtype.type(0))
+        return y
     x = dense(x)
-    y = np.empty(x.size, np.float32)
-    _relu(flat_like(x, x), y)
-    return shaped_like(x, y)
+    flat = np.empty(x.size, np.float32)
+    _relu(flat_like(x, x), flat)
+    return shaped_like(x, flat)
 
 
 def relu_grad(g: Floats, y: Floats) -> Floats:

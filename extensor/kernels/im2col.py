@@ -89,9 +89,7 @@ def _fold(cols: Floats, dx: Floats, size: Pair, stride: Pair, padding: Pair, out
                             dx[image, k, top + u, left + v] += row[at + v]
 
 
-def patches(
-    x: Floats, kernel: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0)
-) -> Floats:
+def patches(x: Floats, kernel: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0)) -> Floats:
     """The patches of x (N, C, H, W) as rows: (N Ho Wo, C kh kw), rows (n, i, j), columns (c, u, v).
 
     >>> patches(np.arange(6.0).reshape(1, 1, 2, 3), (2, 2)).tolist()

@@ -97,11 +97,25 @@ def vload(ctx: Any, b: Any, arrty: Any, arr: Any, index: Any, t: Any, align: int
     return value
 
 
-def vstore(
-    ctx: Any, b: Any, arrty: Any, arr: Any, index: Any, value: Any, align: int = 1
-) -> None:
+def vstore(ctx: Any, b: Any, arrty: Any, arr: Any, index: Any, value: Any, align: int = 1) -> None:
     """Write ``value`` from element ``index`` on; ``align`` in bytes."""
     b.store(value, address(ctx, b, arrty, arr, index, value.type)).align = align
+
+
+def load_at(b: Any, where: Any, t: Any) -> Any:
+    """Read a ``t`` at a byte address (a 64-bit integer), aligned to 4 bytes or to one."""
+    value = b.load(b.inttoptr(where, t.as_pointer()))
+    value.align = _alignment(t)
+    return value
+
+
+def store_at(b: Any, where: Any, value: Any) -> None:
+    """Write ``value`` to a byte address (a 64-bit integer)."""
+    b.store(value, b.inttoptr(where, value.type.as_pointer())).align = _alignment(value.type)
+
+
+def _alignment(t: Any) -> int:
+    return 1 if getattr(t, "element", t) in (I8, I16) else 4
 
 
 def call(b: Any, name: str, ret: Any, args: Sequence[Any], fastmath: tuple[str, ...] = ()) -> Any:

@@ -54,8 +54,9 @@ def shaped_like(model: Array, flat: Array) -> Array:
 def batch_inner(x: Array) -> bool:
     """Whether the memory of x (N, C, H, W) is (C, H, W, N).
 
-    >>> batch_inner(np.zeros((3, 4, 4, 2)).transpose(3, 0, 1, 2)), batch_inner(np.zeros((2, 3, 4, 4)))
-    (True, False)
+    >>> x = np.zeros((2, 3, 4, 4))
+    >>> batch_inner(x), batch_inner(to_batch_inner(x).transpose(3, 0, 1, 2))
+    (False, True)
     """
     return bool(x.transpose(1, 2, 3, 0).flags.c_contiguous)
 

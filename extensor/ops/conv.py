@@ -175,10 +175,10 @@ avg_pool2d = op(
     "avg_pool2d", _avg_pool,
     lambda g, y, x, kernel, stride, padding=(0, 0): (
         avg_pool2d_grad(g, x_shape=x.shape, kernel=kernel, stride=stride, padding=padding),),
-    "the mean of every window, padding counted as zeros", samples=_POOL)  # fmt: skip
+    "the mean of every window, padding counted as zeros", result="float", samples=_POOL)  # fmt: skip
 avg_pool2d_grad = op(
     "avg_pool2d_grad", _avg_pool_grad,
     lambda gg, y, g, x_shape, kernel, stride, padding=(0, 0): (
         avg_pool2d(gg, kernel=kernel, stride=stride, padding=padding),),
-    "g shared equally by every window", method=False,
+    "g shared equally by every window", method=False, result="float",
     samples=(Sample(((2, 3, 3, 3),), {"x_shape": _IMAGE, **_POOL[0].attributes}),))  # fmt: skip

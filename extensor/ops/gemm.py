@@ -113,8 +113,9 @@ def _linear(
 
 
 def _linear_grad(
-    g: Any, y: Any, x: Any, w: Any, recipe: Recipe, key: Key | None, aux: Any, exact: bool = False
-) -> tuple[Any, ...]:
+    g: Any, y: Any, x: Any, w: Any, aux: Any,
+    recipe: Recipe = Recipe("fp32"), key: Key | None = None, exact: bool = False,
+) -> tuple[Any, ...]:  # fmt: skip
     _check_once_differentiable("linear")
     rows = _matrix(arrays_of(g.storage))
     dgrad, wgrad = gemm_of(recipe, "dgrad", key), gemm_of(recipe, "wgrad", key)
@@ -164,8 +165,8 @@ def _conv(
 
 
 def _conv_grad(
-    g: Any, y: Any, x: Any, w: Any, stride: Pair, padding: Pair, recipe: Recipe, key: Key | None,
-    aux: Any, exact: bool = False,
+    g: Any, y: Any, x: Any, w: Any, aux: Any, stride: Pair = (1, 1), padding: Pair = (0, 0),
+    recipe: Recipe = Recipe("fp32"), key: Key | None = None, exact: bool = False,
 ) -> tuple[Any, ...]:  # fmt: skip
     _check_once_differentiable("conv2d")
     array, how = arrays_of(g.storage), {"stride": stride, "padding": padding}
@@ -189,10 +190,10 @@ def _conv_grad(
 
 
 linear = op("linear", _linear, _linear_grad,
-            "x Wᵀ, the three GEMMs under a recipe", saves=(1,), aux=True, method=False,
+            "x Wᵀ, the three GEMMs under a recipe", saves=(1,), aux=True, method=False, smooth=1,
             samples=(Sample(((3, 4), (5, 4))), Sample(((2, 3, 4), (5, 4)))))  # fmt: skip
 conv = op("conv", _conv, _conv_grad,
-          "conv2d as a product of patches, the three GEMMs under a recipe", saves=(1,), aux=True,
+          "conv2d as a product of patches, the three GEMMs under a recipe", saves=(1,), aux=True, smooth=1,
           method=False, samples=(Sample(((2, 3, 6, 6), (4, 3, 3, 3))),))  # fmt: skip
 
 

@@ -53,10 +53,12 @@ log_softmax = op("log_softmax", _log_softmax,
                  "x - log(sum(exp(x))) along an axis", saves=("y",), result="float",
                  samples=(Sample(((3, 4),)), Sample(((3, 4),), {"axis": 0})))  # fmt: skip
 one_hot = op("one_hot", _one_hot, None, "1 at the label, else 0, as float32", method=False,
-             typed=slice(0, 0), result="float")  # fmt: skip
+             typed=slice(0, 0), result="float",
+             samples=(Sample((np.array([0, 2, 1]),), {"classes": 4}),))  # fmt: skip
 cross_entropy = op("cross_entropy", _cross_entropy, _cross_entropy_grad,
                    "the mean over rows of log(sum(exp(z))) - z[label]", saves=(0, 1),
-                   typed=slice(0, 1), result="float")  # fmt: skip
+                   typed=slice(0, 1), result="float",
+                   samples=(Sample(((3, 4), np.array([0, 3, 1]))),))  # fmt: skip
 mse_loss = op("mse_loss", lambda a, b: np.square(a - b).mean(dtype=a.dtype),
               lambda g, y, a, b: (g * (a - b) * (2.0 / a.size), g * (b - a) * (2.0 / a.size)),
               "the mean of (a - b) squared", saves=(0, 1), result="float", method=False,

@@ -50,7 +50,8 @@ def _reduction(name: str, meaning: Any, grad: Any, doc: str, **facts: Any) -> Op
 
 
 sum = _reduction("sum", lambda x, axis=None, keepdims=False: np.sum(x, axis=axis, keepdims=keepdims),
-                 lambda g, y, x, axis=None, keepdims=False: (_spread(g, x, axis),), "the sum")  # fmt: skip
+                 lambda g, y, x, axis=None, keepdims=False: (_spread(g, x, axis),), "the sum",
+                 result="sum")  # fmt: skip
 mean = _reduction("mean",
                   lambda x, axis=None, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
                   lambda g, y, x, axis=None, keepdims=False: (

@@ -27,17 +27,18 @@ from extensor.kernels.cast import decode_elements, encode_elements
 from extensor.kernels.dequantize import dequantize
 from extensor.storage import Coded, Native, Storage
 
-Result = Literal["promote", "float", "bool", "index", "same"]
-"""The format of the answer: promoted; promoted, integers becoming float32; bool; int64; the
-first operand's own, codes untouched (shape ops)."""
+Result = Literal["promote", "float", "sum", "bool", "index", "same"]
+"""The format of the answer: promoted; promoted, integers becoming float32; promoted, integers
+becoming 64-bit; bool; int64; the first operand's own, codes untouched (shape ops)."""
 Kernel = Callable[..., Any]
 Key = tuple[str, ...]
 
 
 class Sample(NamedTuple):
-    """One set of inputs for the tests of an op: shapes of the operands and attributes."""
+    """One set of inputs for the tests of an op: shapes of the operands (or an operand itself,
+    where it holds labels) and attributes."""
 
-    shapes: tuple[tuple[int, ...], ...]
+    shapes: tuple[Any, ...]
     attributes: dict[str, Any] = {}
 
 
@@ -110,8 +111,13 @@ class Op:
         What the gradient reads: operand numbers and ``"y"``. Others arrive as `Meta`.
     result, typed
         The format of the answer, and which operands decide it.
-    samples, domain
-        Inputs for tests: shapes with attributes, and where values are drawn.
+    samples, domain, smooth
+        Inputs for tests: shapes with attributes, where values are drawn, and how many times finite
+        differences can follow (0: the gradient is straight-through, by definition).
+    fills
+        Whether zeros are added, which not every format has.
+    aux
+        Whether the meaning also gives what the gradient reads (packed operands, for example).
     doc
         One sentence with the formula.
     """
@@ -127,6 +133,8 @@ class Op:
     domain: tuple[float, float] = (-2.0, 2.0)
     method: bool = True
     aux: bool = False
+    fills: bool = False
+    smooth: int = 2
     kernels: dict[tuple[Key, str], list[Registered]] = field(default_factory=dict)
 
     @property
@@ -174,7 +182,11 @@ class Op:
         if self.result == "same":
             return compute(storages[0].dtype)
         promoted = compute(self.common_dtype(storages))
-        return FP32 if self.result == "float" and not promoted.is_float else promoted
+        if promoted.is_float or self.result == "promote":
+            return promoted
+        if self.result == "float":
+            return FP32
+        return dtype("uint64" if promoted.name.startswith("u") else "int64")
 
     def run(self, storages: Sequence[Storage], attributes: dict[str, Any]) -> Any:
         """Compute on storages. The one place where a kernel is chosen."""
@@ -195,10 +207,12 @@ class Op:
         """Decode what is not native, compute, round once to the format of the answer."""
         dtypes = [s.dtype for s in storages]
         if self.result == "same" and len(set(dtypes)) == 1 and isinstance(storages[0], Coded):
+            if self.fills and storages[0].dtype.facts.origin:
+                raise DTypeError(f"{self.name}: {dtypes[0]} has no zero to fill with")
             codes = [s.codes for s in storages]  # type: ignore[union-attr]
             return Coded(np.asarray(self._meant(codes, attributes)), storages[0].dtype)
         answer = self.result_dtype(storages)
-        common = answer if self.result in ("promote", "float") else self.common_dtype(storages)
+        common = answer if self.result in ("promote", "float", "sum") else self.common_dtype(storages)
         inside = FP64 if common == FP64 else FP32 if common.is_float else common
         arrays = [arrays_of(s, wide=inside == FP64) for s in storages]
         for i in range(*self.typed.indices(len(arrays))):
@@ -207,7 +221,9 @@ class Op:
         if found is None and all(s.kind != "native" for s in storages) and storages:
             found = self.find([Native(a) for a in arrays], attributes)
         value = self._meant(arrays, attributes, found.run if found else self.meaning)
-        return value if self.aux else store(value, answer)
+        if self.aux:
+            return store(value[0].array, answer), value[1]
+        return store(value, answer)
 
     def _meant(
         self, arrays: Sequence[Any], attributes: dict[str, Any], run: Kernel | None = None
@@ -217,6 +233,9 @@ class Op:
             return (run or self.meaning)(*arrays, **attributes)
         except ExtensorError:
             raise
+        except TypeError as error:
+            formats = " and ".join(str(a.dtype) for a in arrays)
+            raise DTypeError(f"{self.name}: not defined for {formats}: {error}") from None
         except (ValueError, IndexError) as error:
             shapes = " and ".join(str(tuple(a.shape)) for a in arrays)
             kind = IndexShapeError if isinstance(error, IndexError) else ShapeError

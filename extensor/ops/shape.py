@@ -107,11 +107,11 @@ put = op("put", _put, lambda gg, y, g, index, shape: (getitem(gg, index=index),)
          "zeros with g added at the index (repeated places add up)", method=False,
          samples=(Sample(((3,),), {"index": (np.array([0, 2, 2]),), "shape": (4,)}),))  # fmt: skip
 pad = _one("pad", lambda x, width: np.pad(x, width), _pad_grad, "zeros around",
-           Sample(((2, 3),), {"width": ((1, 0), (2, 1))}))  # fmt: skip
+           Sample(((2, 3),), {"width": ((1, 0), (2, 1))}), fills=True)  # fmt: skip
 concat = _one("concat", _concat, _concat_grad, "joined along an axis",
               Sample(((2, 3), (2, 4)), {"axis": 1}), method=False)  # fmt: skip
 stack = _one("stack", lambda *xs, axis=0: np.stack(xs, axis=axis), _stack_grad,
              "joined along a new axis", Sample(((2, 3), (2, 3)), {"axis": 1}), method=False)  # fmt: skip
 sum_to = op("sum_to", _sum_to, lambda g, y, x, shape: (broadcast_to(g, shape=x.shape),),
-            "summed over the axes that broadcasting to x would repeat", method=False,
+            "summed over the axes that broadcasting to x would repeat", method=False, result="sum",
             samples=(Sample(((2, 3, 4),), {"shape": (3, 1)}),))  # fmt: skip

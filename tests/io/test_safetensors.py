@@ -40,7 +40,7 @@ def entry(dtype: Any = "U8", shape: Any = (2,), offsets: Any = (0, 2)) -> dict[s
 @pytest.mark.parametrize("shape", [(), (0,), (8,), (3, 0, 4), (2, 4, 5)])
 def test_every_type_comes_back(dtype: str, shape: tuple[int, ...], tmp_path: Path) -> None:
     if TYPES[dtype].bits < 8 and shape == ():
-        pytest.skip("one value below a byte cannot be stored")
+        shape = (16,)  # one value below a byte cannot be stored
     tensor = sample(dtype, shape)
     safetensors.write(tmp_path / "x", {"t": tensor, "other": sample("U8", (3,))})
     arrays, metadata = safetensors.read(tmp_path / "x")

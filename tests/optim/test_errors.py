@@ -94,10 +94,11 @@ def test_a_gradient_of_another_shape_changes_nothing() -> None:
     assert all(np.array_equal(p.numpy(), before[n]) and not p.version for n, p in params.items())
 
 
-def test_a_gradient_that_would_broadcast_is_refused() -> None:
-    """A shape that NumPy would stretch is an error too."""
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (3, 2), (6,), (1, 2, 3)])
+def test_a_gradient_that_numpy_would_take_is_refused(shape: tuple[int, ...]) -> None:
+    """A shape that NumPy would stretch, or that has as many entries, is an error too."""
     p = Box(np.ones((2, 3), np.float32))
-    p.grad = Box(np.ones(3, np.float32))
+    p.grad = Box(np.ones(shape, np.float32))
     with pytest.raises(ShapeError, match="gradient of '0'"):
         SGD([p], 0.1).step()
 

@@ -144,12 +144,12 @@ def test_a_replaced_array_is_followed() -> None:
     """A model that loads its weights anew (in another memory order) keeps its optimizer."""
     a, b = model(), model()
     first, second = SGD(a, 0.1, 0.9), SGD(b, 0.1, 0.9)
-    for grads in gradients(4):
+    for order, grads in zip("FCFF", gradients(4), strict=True):
         give(a, grads)
         give(b, grads)
         first.step()
         second.step()
-        b["fc"].storage.array = np.asfortranarray(b["fc"].numpy())
+        b["fc"].storage.array = np.array(b["fc"].numpy(), order=order)  # type: ignore[call-overload]
     assert np.array_equal(a["fc"].numpy(), b["fc"].numpy())
 
 

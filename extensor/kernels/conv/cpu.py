@@ -256,7 +256,7 @@ def _weights(
                 for o in range(0, channels, ROWS):
                     for t in range(0, taps, TAPS):
                         weights(
-                            block, offsets, steps[0], steps[1], grads, sums,
+                            block, offsets, taps, steps[0], steps[1], grads, sums,
                             chunk * channels * taps, o, t, channels, ho, wo,
                         )  # fmt: skip
 

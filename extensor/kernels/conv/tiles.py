@@ -42,7 +42,8 @@ ROWS, TAPS = 2, 5
 
 def accumulators(b: Any, n: int, lanes: int) -> list[Any]:
     """``n`` vectors of zeros on the stack, which LLVM turns into registers."""
-    slots = [cgutils.alloca_once(b, vector(F32, lanes)) for _ in range(n)]
+    alloca: Any = cgutils.alloca_once
+    slots = [alloca(b, vector(F32, lanes)) for _ in range(n)]
     for slot in slots:
         b.store(const(F32, lanes, 0.0), slot)
     return slots
@@ -52,9 +53,9 @@ def correlate_tile(channels: int, columns: int) -> Any:
     """``y[o, j] = bias[o] + sum over t of w[t, o] x[offsets[t] + j step]`` for one tile.
 
     Taps are ordered (u, v, c). The sum runs over kernel rows ``top .. bottom`` and, within a row
-    of ``line`` taps, over taps ``left .. right``: the caller leaves out what falls into the padding.
-    w is packed (taps, channels) from ``w0``; y's channels lie ``far`` and its columns ``near``
-    elements apart from ``y0``; only ``valid`` columns are written.
+    of ``line`` taps, over taps ``left .. right``: the caller leaves out the padding. w is packed
+    (taps, channels) from ``w0``; y's channels lie ``far`` and its columns ``near`` elements apart
+    from ``y0``; only ``valid`` columns are written.
     """
     v16 = vector(F32, LANES)
 
@@ -121,8 +122,8 @@ def correlate_tile(channels: int, columns: int) -> Any:
 def weights_tile(rows: int, taps: int, lanes: int) -> Any:
     """``dw[o, t] += sum over i, j, lane of g[o, i, j] x[offsets[t] + i down + j right]``.
 
-    g is (O, Ho, Wo, 16); dw is (O, T) from ``w0``; the tile begins at channel ``o0`` and tap
-    ``t0``. At the edges it repeats the last channel or tap, and writes the same sum twice.
+    g is (O, Ho, Wo, 16); dw is (O, ``total`` taps) from ``w0``; the tile begins at channel ``o0``
+    and tap ``t0``. At the edges it repeats the last channel or tap, and writes the same sum twice.
     """
 
     @intrinsic
@@ -130,6 +131,7 @@ def weights_tile(rows: int, taps: int, lanes: int) -> Any:
         typing: Any,
         x: Any,
         offsets: Any,
+        total: Any,
         down: Any,
         right: Any,
         g: Any,
@@ -142,9 +144,8 @@ def weights_tile(rows: int, taps: int, lanes: int) -> Any:
         width: Any,
     ) -> Any:
         def generate(ctx: Any, b: Any, sig: Any, args: Any) -> Any:
-            xt, ot, gt, wt = (sig.args[i] for i in (0, 1, 4, 5))
-            xv, off, down, right, gv, dwv, w0, o0, t0, channels, height, width = args
-            total = cgutils.unpack_tuple(b, ctx.make_array(ot)(ctx, b, off).shape, 1)[0]
+            xt, ot, gt, wt = (sig.args[i] for i in (0, 1, 5, 6))
+            xv, off, total, down, right, gv, dwv, w0, o0, t0, channels, height, width = args
             plane = b.mul(b.mul(height, width), i64(LANES))
             last_o, last_t = b.sub(channels, i64(1)), b.sub(total, i64(1))
             os = [smin(b, b.add(o0, i64(o)), last_o) for o in range(rows)]
@@ -179,7 +180,7 @@ def weights_tile(rows: int, taps: int, lanes: int) -> Any:
             return ctx.get_dummy_value()
 
         n = types.intp
-        return types.void(x, offsets, n, n, g, dw, n, n, n, n, n, n), generate
+        return types.void(x, offsets, n, n, n, g, dw, n, n, n, n, n, n), generate
 
     return tile
 
@@ -192,7 +193,7 @@ weights = weights_tile(ROWS, TAPS, LANES if WIDE else LANES // 2)
 
 
 @intrinsic
-def copy16(typing: Any, source: Any, i: Any, target: Any, j: Any) -> Any:
+def _copy16(typing: Any, source: Any, i: Any, target: Any, j: Any) -> Any:
     """``target[j : j + 16] = source[i : i + 16]`` of two flat float32 arrays."""
 
     def generate(ctx: Any, b: Any, sig: Any, args: Any) -> Any:
@@ -201,3 +202,6 @@ def copy16(typing: Any, source: Any, i: Any, target: Any, j: Any) -> Any:
         return ctx.get_dummy_value()
 
     return types.void(source, types.intp, target, types.intp), generate
+
+
+copy16: Any = _copy16

@@ -59,5 +59,25 @@ def _look_up(values: int, strided: bool) -> Any:
     return intrinsic(look_up)
 
 
+@intrinsic
+def copy_floats(typing: Any, source: Any, at: Any, n: Any, out: Any, o: Any) -> Any:
+    """``out[o + i] = source[at + i]``, i < n, into a C-contiguous array of any rank."""
+    i = types.intp
+
+    def generate(ctx: Any, b: Any, signature: Any, args: Any) -> Any:
+        source, at, n, out, o = args
+        ty = signature.args
+        for lanes in (8, 1):
+            t = vector(F32, lanes) if lanes > 1 else F32
+            whole = b.and_(n, i64(-lanes))
+            start = i64(0) if lanes > 1 else b.and_(n, i64(-8))
+            with cgutils.for_range_slice(b, start, whole, i64(lanes)) as (k, _):
+                item = vload(ctx, b, ty[0], source, b.add(at, k), t, 4)
+                vstore(ctx, b, ty[3], out, b.add(o, k), item, 4)
+        return ctx.get_dummy_value()
+
+    return types.void(source, i, i, out, i), generate
+
+
 look_up, look_up_pairs = _look_up(1, False), _look_up(2, False)
 spread, spread_pairs = _look_up(1, True), _look_up(2, True)

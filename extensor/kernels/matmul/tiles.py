@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from extensor.jit import kernel
 from extensor.kernels.matmul.decode import decode_lanes, decode_rows, scale_lanes, scale_rows
+from extensor.kernels.matmul.lookup import copy_floats
 from extensor.kernels.matmul.micro import ROWS, block_tile_8, block_tile_16
 from extensor.kernels.matmul.operand import Segments, Side
 
@@ -94,8 +95,7 @@ def block_chunk(
                         acc, m * wide + t * lanes, wide, seg.starts, s0, s1,
                     )  # fmt: skip
     for r in range(rows):
-        for n in range(n1 - n0):
-            out[r0 + r, n0 + n] = acc[r * wide + n]
+        copy_floats(acc, r * wide, n1 - n0, out, (r0 + r) * out.shape[1] + n0)
 
 
 @kernel(parallel=True)

@@ -31,11 +31,11 @@ def max2(x: Floats, y: Floats) -> None:
             for b in range(n):
                 m = x[k, 2 * i, 2 * j, b]
                 v = x[k, 2 * i, 2 * j + 1, b]
-                m = v if (v > m) | (v != v) else m
+                m = v if (v > m) | (np.isnan(v)) else m
                 v = x[k, 2 * i + 1, 2 * j, b]
-                m = v if (v > m) | (v != v) else m
+                m = v if (v > m) | (np.isnan(v)) else m
                 v = x[k, 2 * i + 1, 2 * j + 1, b]
-                y[k, i, j, b] = v if (v > m) | (v != v) else m
+                y[k, i, j, b] = v if (v > m) | (np.isnan(v)) else m
 
 
 @kernel(parallel=True)
@@ -55,19 +55,19 @@ def max2_grad(g: Floats, x: Floats, y: Floats, dx: Floats) -> None:
             for b in range(n):
                 m, d = y[k, i, j, b], g[k, i, j, b]
                 v = x[k, 2 * i, 2 * j, b]
-                hit = (v == m) | (v != v)
+                hit = (v == m) | (np.isnan(v))
                 dx[k, 2 * i, 2 * j, b] = d if hit else zero
                 taken = hit
                 v = x[k, 2 * i, 2 * j + 1, b]
-                hit = (v == m) | (v != v)
+                hit = (v == m) | (np.isnan(v))
                 dx[k, 2 * i, 2 * j + 1, b] = d if hit & (not taken) else zero
                 taken = taken | hit
                 v = x[k, 2 * i + 1, 2 * j, b]
-                hit = (v == m) | (v != v)
+                hit = (v == m) | (np.isnan(v))
                 dx[k, 2 * i + 1, 2 * j, b] = d if hit & (not taken) else zero
                 taken = taken | hit
                 v = x[k, 2 * i + 1, 2 * j + 1, b]
-                hit = (v == m) | (v != v)
+                hit = (v == m) | (np.isnan(v))
                 dx[k, 2 * i + 1, 2 * j + 1, b] = d if hit & (not taken) else zero
 
 
@@ -135,7 +135,7 @@ def general_max(x: Floats, y: Floats, size: Pair, stride: Pair, padding: Pair) -
                 for q in range(max(0, left), min(w, left + size[1])):
                     for b in range(n):
                         m, v = y[k, i, j, b], x[k, p, q, b]
-                        y[k, i, j, b] = v if (v > m) | (v != v) else m
+                        y[k, i, j, b] = v if (v > m) | (np.isnan(v)) else m
 
 
 @kernel(parallel=True)
@@ -163,7 +163,7 @@ def general_max_grad(
                     for q in range(max(0, left), min(w, left + size[1])):
                         for b in range(n):
                             v = x[k, p, q, b]
-                            hit = free[b] & ((v == y[k, i, j, b]) | (v != v))
+                            hit = free[b] & ((v == y[k, i, j, b]) | (np.isnan(v)))
                             d = dx[k, p, q, b]
                             dx[k, p, q, b] = d + g[k, i, j, b] if hit else d
                             free[b] = free[b] & (not hit)

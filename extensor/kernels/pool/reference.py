@@ -2,6 +2,9 @@
 
 Any float type and any memory order; results keep the memory order of x. Arguments are valid here;
 ``extensor.kernels.pool.api`` checks them.
+
+Gradients go through the positions backwards, so that a pixel under several windows adds them in
+the order of the windows, as ``cpu`` does.
 """
 
 from collections.abc import Iterator
@@ -66,12 +69,12 @@ def max_pool2d_grad(
     wide = padded(x, padding, -np.inf)
     dx = np.zeros_like(wide, dtype=np.result_type(g, x))
     out = (y.shape[2], y.shape[3])
-    free = np.ones_like(y, dtype=bool)
-    image, target = (positions(a, kernel, stride, out) for a in (wide, dx))
-    for part, place in zip(image, target, strict=True):
-        hit = free & ((part == y) | (part != part))
-        free &= ~hit
-        np.add(place, g, out=place, where=hit)
+    free, hits = np.ones_like(y, dtype=bool), []
+    for part in positions(wide, kernel, stride, out):
+        hits.append(free & ((part == y) | np.isnan(part)))
+        free &= ~hits[-1]
+    for place in reversed(list(positions(dx, kernel, stride, out))):
+        np.add(place, g, out=place, where=hits.pop())
     return dx[:, :, ph : ph + h, pw : pw + w]
 
 
@@ -101,6 +104,6 @@ def avg_pool2d_grad(
     ph, pw = padding
     dx = np.zeros((n, c, h + 2 * ph, w + 2 * pw), g.dtype)
     share = g / g.dtype.type(kernel[0] * kernel[1])
-    for place in positions(dx, kernel, stride, (g.shape[2], g.shape[3])):
+    for place in reversed(list(positions(dx, kernel, stride, (g.shape[2], g.shape[3])))):
         place += share
     return dx[:, :, ph : ph + h, pw : pw + w]

@@ -10,11 +10,11 @@ from extensor.kernels.choice import Choice
 from extensor.kernels.pack import _pack_rows
 from extensor.kernels.packed import Packed, scale_shape
 from extensor.kernels.quantize.general import block_amax, block_codes
-from extensor.kernels.quantize.plan import SCALE_DRAWS, Plan, plan
-from extensor.kernels.quantize.scale import Where, block_scales, tensor_scales
+from extensor.kernels.quantize.launch import quantize_fast, supports
+from extensor.kernels.quantize.levels import group_of, levels, scale_array
+from extensor.kernels.quantize.plan import SCALE_DRAWS, plan
+from extensor.kernels.quantize.scale import Strides, block_scales, where
 from extensor.noise import Key
-
-Strides = tuple[int, int, int]
 
 
 def refuse_nonfinite(x: Any, what: str) -> None:
@@ -27,13 +27,6 @@ def refuse_nonfinite(x: Any, what: str) -> None:
             f"quantize: {x[at]} at (matrix, row, column) {index}; {what}: allowed: finite numbers, "
             "or nonfinite='saturate'"
         )
-
-
-def where(shape: tuple[int, ...], strides: Strides | None, offset: int, key: Key | None) -> Where:
-    """The random words of an array of this shape; the default strides are those of C order."""
-    sa, sr, sk = strides or (shape[1] * shape[2], shape[2], 1)
-    key = key or Key(0)
-    return Where(sa, sr, sk, offset, np.uint64(key.stream), np.uint64(key.seed))
 
 
 def quantize_general(
@@ -55,7 +48,8 @@ def quantize_general(
     exponents, multipliers = np.empty(amax.shape, np.int32), np.empty(amax.shape, np.float32)
     per_matrix = scale_rows // matrices if matrices else 1
     block_scales(
-        amax, p, encoding, decoding, where_scales, max(per_matrix, 1), codes, exponents, multipliers
+        amax, p, encoding, decoding, stored is None, where_scales, max(per_matrix, 1), codes,
+        exponents, multipliers,
     )
     unpacked = np.zeros((rows, blocks * fmt.length), np.uint8)
     if unpacked.size:
@@ -66,31 +60,6 @@ def quantize_general(
     packed = np.empty((rows, fmt.row_bytes(length)), np.uint8)
     _pack_rows(unpacked, fmt.packed_bits, packed)
     return Packed(packed, scale_array(codes, fmt), stored, fmt, length, group_of(fmt, rows, group))
-
-
-def levels(amax: Any, fmt: Block, choice: Choice, p: Plan) -> tuple[Any, Any, float | None]:
-    """(s_enc, 1 / s_enc, what is stored) for the amax of the blocks."""
-    one = np.float32(1)
-    if not fmt.tensor_scale or choice.tensor_scale is None:
-        return one, one, None
-    given = None if isinstance(choice.tensor_scale, str) else float(choice.tensor_scale)
-    if p.power and given is None:
-        return one, one, 1.0
-    encoding, decoding = tensor_scales(amax, p, given)
-    return encoding, decoding, float(decoding)
-
-
-def scale_array(codes: Any, fmt: Block) -> Any:
-    """Codes (uint32) as the array that is stored: narrow codes, or float32 and float16 themselves."""
-    storage = fmt.scale_storage
-    if storage.kind == "f":
-        return codes.astype(f"u{storage.itemsize}").view(storage)
-    return codes.astype(storage)
-
-
-def group_of(fmt: Block, rows: int, group: int) -> int:
-    """`Packed.group`: rows of a matrix where blocks are tiles, else all rows."""
-    return group if fmt.shape[0] > 1 else rows
 
 
 def check(
@@ -143,6 +112,8 @@ def quantize(
     if p_given(fmt, choice):
         with np.errstate(over="ignore", divide="ignore"):
             x = x * np.float32(min(1.0 / np.float32(choice.tensor_scale), np.finfo(np.float32).max))
+    if x.dtype == np.float32 and supports(fmt, choice):
+        return quantize_fast(x, fmt, choice, key, strides, offset)
     return quantize_general(x, fmt, choice, key, strides, offset)
 
 

@@ -10,17 +10,20 @@ Power-of-two scales: an integer compare (`extensor.scalar.scale_exponent`). All 
 An amax of Inf means a block that holds NaN or Inf and must become NaN.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extensor.jit import kernel
 from extensor.kernels.quantize.plan import FLT_MAX, Plan
-from extensor.noise import word
+from extensor.noise import Key, word
 from extensor.scalar import decode, encode, power_of_two, scale_exponent
 
 _ONE = np.float32(1)
+
+
+Strides = tuple[int, int, int]
 
 
 class Where(NamedTuple):
@@ -43,24 +46,11 @@ class Where(NamedTuple):
         return np.array(self[:4], np.int64)
 
 
-def tensor_scales(amax: NDArray[np.float32], plan: Plan, given: float | None) -> tuple[Any, Any]:
-    """(s_enc, 1 / s_enc) of a tensor, float32; the second is what is stored.
-
-    amax
-        float32, of each block; Inf for those that are not finite, which do not count.
-    given
-        The stored value, where the caller has decided; None to compute it.
-    """
-    if given is not None:
-        decoding = np.float32(given)
-        with np.errstate(over="ignore", divide="ignore"):
-            return np.minimum(_ONE / decoding, FLT_MAX), decoding
-    top = np.max(amax, where=np.isfinite(amax), initial=np.float32(0))
-    if top == 0:
-        return FLT_MAX, np.float32(0)
-    with np.errstate(over="ignore"):
-        encoding = np.minimum(plan.scale_top * plan.top / top, FLT_MAX)
-    return encoding, _ONE / encoding
+def where(shape: tuple[int, ...], strides: Strides | None, offset: int, key: Key | None) -> Where:
+    """The random words of an array of this shape; the default strides are those of C order."""
+    sa, sr, sk = strides or (shape[1] * shape[2], shape[2], 1)
+    key = key or Key(0)
+    return Where(sa, sr, sk, offset, np.uint64(key.stream), np.uint64(key.seed))
 
 
 @kernel()
@@ -78,6 +68,7 @@ def block_scales(
     plan: Plan,
     encoding: np.float32,
     decoding: np.float32,
+    alone: bool,
     where: Where,
     group: int,
     codes: NDArray[np.uint32],
@@ -90,6 +81,8 @@ def block_scales(
         (scale rows, blocks) float32.
     encoding, decoding
         s_enc and 1 / s_enc.
+    alone
+        Whether there is no tensor scale: then scale = encode(amax / max(element)).
     group
         Rows of scales in one matrix.
     codes
@@ -118,7 +111,8 @@ def block_scales(
                     index = where.offset + row * where.sa + first * where.sr
                     index += j * plan.length * where.sk
                     w = np.int64(word(np.uint64(index), where.stream, where.seed))
-                raw = min(np.float32(a * factor), plan.scale_top)
+                raw = np.float32(a / plan.top) if alone else np.float32(a * factor)
+                raw = min(raw, plan.scale_top)
                 code = encode(
                     np.float64(raw), 0, plan.scale_rounding, w, 32, True, plan.scale
                 )

@@ -1,0 +1,165 @@
+"""The fast quantizer's front: what it supports, and how an array becomes a `fast.Job`."""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numba import get_num_threads
+from numpy.typing import NDArray
+
+from extensor.formats import Block, Element
+from extensor.kernels.address import address
+from extensor.kernels.choice import Choice
+from extensor.kernels.dequantize.general import value_table
+from extensor.kernels.packed import Packed, scale_shape
+from extensor.kernels.quantize.fast import Job, run_parallel, run_tiles
+from extensor.kernels.quantize.fast_scales import encode_scales, largest_finite
+from extensor.kernels.quantize.levels import group_of, levels, scale_array
+from extensor.kernels.quantize.plan import SCALE_DRAWS, Plan, plan
+from extensor.kernels.quantize.scale import Strides, Where, block_scales, where
+from extensor.kernels.quantize.vector import Steps, steps
+from extensor.kernels.tiles import ROWS
+from extensor.noise import Key
+
+PARALLEL = 1 << 15
+"""Elements from which the work is shared among threads."""
+RUN = 1024
+"""Elements of a tile, about: its numbers, words and codes stay in the first-level cache."""
+
+
+@lru_cache(maxsize=256)
+def supports(fmt: Block, choice: Choice) -> bool:
+    """Whether the fast kernel gives the bits of the general one for this format and choice.
+
+    >>> from extensor.formats import MXFP4, NVFP4
+    >>> supports(MXFP4, Choice()), supports(NVFP4, Choice(rounding="stochastic"))
+    (True, True)
+    >>> supports(MXFP4, Choice(rounding="up")), supports(MXFP4, Choice(nonfinite="saturate"))
+    (False, False)
+    """
+    scale = fmt.scale
+    if scale.bits > 8 or scale.facts.nan_code < 0 or fmt.element.facts.origin:
+        return False
+    if scale.is_power_of_two:
+        low = scale.facts.emin
+        fits = low >= -127 and low + scale.facts.max_code <= 127
+    else:
+        fits = not scale.facts.origin and _within(scale)
+    draws = choice.rounding == "stochastic" and choice.sr_bits == 32
+    return (
+        fits
+        and _within(fmt.element)
+        and fmt.length % 16 == 0
+        and fmt.length <= RUN
+        and (draws or choice.rounding == "nearest_even")
+        and choice.saturate
+        and choice.nonfinite != "saturate"
+    )
+
+
+def _within(element: Element) -> bool:
+    """Whether a format lies well inside of float32."""
+    facts = element.facts
+    return facts.emin - facts.mantissa >= -60 and element.emax <= 60
+
+
+@lru_cache(maxsize=256)
+def _fixed(fmt: Block, choice: Choice) -> tuple[Plan, Steps, int, int]:
+    """What a job needs of a format and a choice: plan, steps, bits of the cap and the prescale."""
+    p = plan(fmt, choice)
+    cap = int(np.float64(p.cap).view(np.int64))
+    prescale = int(np.float32(p.prescale).view(np.int32))
+    return p, steps(p.element, fmt.element.emax), cap, prescale
+
+
+def _signed(value: Any) -> int:
+    """The int64 with the bits of a uint64."""
+    number = int(value)
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def _start(job: Job, tiles: int, size: int) -> None:
+    numbers = np.array(job, np.int64)
+    threads = get_num_threads()
+    if size < PARALLEL or threads == 1:
+        run_tiles(numbers, 0, tiles)
+    else:
+        run_parallel(numbers, tiles, min(tiles, 4 * threads))
+
+
+def quantize_fast(
+    x: Any, fmt: Block, choice: Choice, key: Key | None, strides: Strides | None, offset: int
+) -> Packed:
+    """`quantize` for what `supports` says; the arguments are checked already."""
+    p, element, cap, prescale = _fixed(fmt, choice)
+    (matrices, group, length), rows = x.shape, x.shape[0] * x.shape[1]
+    scale_rows, blocks = scale_shape(rows, length, group, fmt)
+    codes = np.empty((rows, fmt.row_bytes(length)), np.uint8)
+    at = where(x.shape, strides, offset, key)
+    draws = choice.rounding == "stochastic"
+    xa, xr, xk = x.strides
+    turned = (xr == 4 and xk != 4) or (draws and at.sr == 1 and at.sk != 1)
+    tile = ROWS if turned else 1
+    run = fmt.length * max(1, (32 if turned else RUN) // fmt.length)
+    tiles = matrices * -(-group // tile) * -(-length // run)
+    whole = (p.height == 1 and p.power) or not codes.size
+    scales = np.empty((scale_rows, blocks), np.uint8)
+    job = Job(
+        address(x), xa, xr, xk, group, length, tile, run, fmt.length, p.height,
+        -(-group // p.height), address(codes), codes.shape[1], fmt.packed_bits,
+        address(scales), blocks, 0, 0, cap, p.strict, p.scale.emin, p.scale.max_code,
+        p.scale.nan_code, prescale, *element, draws,
+        at.sa, at.sr, at.sk, at.offset, _signed(at.stream), _signed(at.seed),
+    )  # fmt: skip
+    stored = levels(scales[:0], fmt, choice, p)[2]
+    if not whole:
+        amax = np.empty((rows, blocks), np.float32)
+        _start(job._replace(amax=address(amax), draws=0), tiles, x.size)
+        if p.height > 1:
+            amax = _over_tiles(amax, matrices, group, p.height)
+        scale_key = key.fold(SCALE_DRAWS) if key and choice.scale_rounding == "stochastic" else None
+        at = where(x.shape, strides, offset, scale_key)
+        scales, multipliers, stored = _scales(amax, fmt, choice, p, at, job.group)
+        job = job._replace(multipliers=address(multipliers))
+    _start(job, tiles, x.size)
+    return Packed(codes, scales, stored, fmt, length, group_of(fmt, rows, group))
+
+
+def _over_tiles(amax: Any, matrices: int, group: int, height: int) -> Any:
+    """The amax of tiles from that of their rows."""
+    each = amax.reshape(matrices, group, amax.shape[1])
+    tiles = np.maximum.reduceat(each, np.arange(0, group, height), axis=1)
+    return np.ascontiguousarray(tiles.reshape(-1, amax.shape[1]))
+
+
+def _scales(
+    amax: NDArray[np.float32], fmt: Block, choice: Choice, p: Plan, at: Where, group: int
+) -> tuple[Any, NDArray[np.float32], float | None]:
+    """Codes and multipliers of all scales, and the tensor scale that is stored."""
+    flat = amax.reshape(-1)
+    tops = np.empty(max(1, min(16, flat.size >> 10)), np.float32)
+    largest_finite(flat, tops)
+    encoding, decoding, stored = levels(tops, fmt, choice, p)
+    multipliers = np.empty(amax.shape, np.float32)
+    if p.power:
+        codes, exponents = np.empty(amax.shape, np.uint32), np.empty(amax.shape, np.int32)
+        block_scales(amax, p, encoding, decoding, stored is None, at, group, codes, exponents, multipliers)
+        return scale_array(codes, fmt), multipliers, stored
+    scales = np.empty(amax.shape, np.uint8)
+    options = np.array(
+        [p.scale_rounding, p.scale.nan_code, group, p.height, p.length, amax.shape[1],
+         *at.strides, _signed(at.stream), _signed(at.seed)], np.int64,
+    )  # fmt: skip
+    values = value_table(fmt.scale).astype(np.float32)
+    encode_scales(
+        flat,
+        np.float32(encoding * p.inverse),
+        p.top if stored is None else np.float32(0),
+        decoding,
+        np.array(steps(p.scale, fmt.scale.emax), np.int64),
+        values,
+        options,
+        scales.reshape(-1),
+        multipliers.reshape(-1),
+    )
+    return scales, multipliers, stored

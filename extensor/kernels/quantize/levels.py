@@ -1,0 +1,58 @@
+"""The tensor level: its scale, and the arrays that are stored; shared by all quantizers."""
+
+from typing import Any
+
+import numpy as np
+
+from extensor.formats import Block
+from extensor.kernels.choice import Choice
+from extensor.kernels.quantize.plan import FLT_MAX, Plan
+
+_ONE = np.float32(1)
+
+
+def tensor_scales(amax: Any, plan: Plan, given: float | None) -> tuple[Any, Any]:
+    """(s_enc, 1 / s_enc) of a tensor, float32; the second is what is stored.
+
+    amax
+        float32, of each block; Inf for those that are not finite, which do not count.
+    given
+        The stored value, where the caller has decided; None to compute it.
+    """
+    with np.errstate(over="ignore", divide="ignore"):
+        if given is not None:
+            decoding = np.float32(given)
+            return np.minimum(_ONE / decoding, FLT_MAX), decoding
+        top = np.max(amax, where=np.isfinite(amax), initial=np.float32(0))
+        if top == 0:
+            return FLT_MAX, np.float32(0)
+        encoding = np.minimum(plan.scale_top * plan.top / top, FLT_MAX)
+        return encoding, _ONE / encoding
+
+
+def levels(amax: Any, fmt: Block, choice: Choice, p: Plan) -> tuple[Any, Any, float | None]:
+    """(s_enc, 1 / s_enc, what is stored) for the amax of the blocks.
+
+    A power-of-two scale reaches everything by itself: there the tensor scale is 1, or what the
+    caller gave (by which the numbers are then divided before all else).
+    """
+    if not fmt.tensor_scale or choice.tensor_scale is None:
+        return _ONE, _ONE, None
+    given = None if isinstance(choice.tensor_scale, str) else float(choice.tensor_scale)
+    if p.power:
+        return _ONE, _ONE, 1.0 if given is None else float(np.float32(given))
+    encoding, decoding = tensor_scales(amax, p, given)
+    return encoding, decoding, float(decoding)
+
+
+def scale_array(codes: Any, fmt: Block) -> Any:
+    """Codes (uint32) as they are stored: narrow codes, or float32 and float16 themselves."""
+    storage = fmt.scale_storage
+    if storage.kind == "f":
+        return codes.astype(f"u{storage.itemsize}").view(storage)
+    return codes.astype(storage)
+
+
+def group_of(fmt: Block, rows: int, group: int) -> int:
+    """`Packed.group`: rows of a matrix where blocks are tiles, else all rows."""
+    return group if fmt.shape[0] > 1 else rows

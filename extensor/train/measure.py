@@ -1,0 +1,97 @@
+"""Facts about a step that are counted, not estimated: bytes saved, bytes of gradients, hashes."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from extensor.autograd import Meta, Node
+from extensor.data import Dataset
+from extensor.tensor import ExTensor
+
+
+class Memory(NamedTuple):
+    """What one step holds besides the parameters and the optimizer's state.
+
+    saved_nbytes
+        Of everything the graph keeps from the forward pass for the backward pass.
+    grad_dtype, grad_nbytes
+        The format of the parameters' gradients, and what they take together.
+    without_gradient
+        The parameters whose gradient is missing, or zero everywhere.
+    """
+
+    saved_nbytes: int
+    grad_dtype: str
+    grad_nbytes: int
+    without_gradient: tuple[str, ...]
+
+
+def memory_of(loss: ExTensor, params: Mapping[str, ExTensor]) -> Memory:
+    """The memory of a step, asked after ``loss.backward()`` and before ``zero_grad()``."""
+    grads = {name: p.grad for name, p in params.items()}
+    present = [g for g in grads.values() if g is not None]
+    return Memory(
+        saved_nbytes(loss, params.values()),
+        ", ".join(sorted({str(g.dtype) for g in present})),
+        sum(g.nbytes for g in present),
+        tuple(name for name, g in grads.items() if g is None or not g.numpy().any()),
+    )
+
+
+def saved_nbytes(y: ExTensor, params: Iterable[ExTensor]) -> int:
+    """Bytes of all buffers that the graph of ``y`` holds, parameters not counted, each once.
+
+    >>> from extensor.tensor import asarray
+    >>> x = asarray([1.0, 2.0, 3.0], requires_grad=True)
+    >>> saved_nbytes((x.exp() * 2).sum(), [x])       # exp keeps its answer
+    12
+    """
+    sizes = {place: size for node in _nodes(y) for place, size in _buffers(node)}
+    for p in params:
+        sizes.pop(_place(p.storage), None)
+    return sum(sizes.values())
+
+
+def _nodes(y: ExTensor) -> Iterator[Node]:
+    seen: set[int] = set()
+    stack: list[Any] = [y.node]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Node) and id(node) not in seen:
+            seen.add(id(node))
+            stack.extend(node.edges)
+            yield node
+
+
+def _buffers(node: Node) -> Iterator[tuple[int, int]]:
+    """(where, how many bytes) of every buffer of one node; views of one array share a place."""
+    held = [t.storage for t in node.saved if not isinstance(t, Meta)]
+    held += [s for s in (node.y, node.aux) if hasattr(s, "nbytes")]
+    for storage in held:
+        if not getattr(storage, "weak", False):
+            yield _place(storage), storage.nbytes
+
+
+def _place(storage: Any) -> int:
+    array = getattr(storage, "array", None)
+    return id(storage) if array is None else int(array.__array_interface__["data"][0])
+
+
+def weights_sha256(params: Mapping[str, ExTensor]) -> str:
+    """One hash of all parameters: names, shapes and bits, in the order of the names."""
+    total = hashlib.sha256()
+    for name in sorted(params):
+        array = np.ascontiguousarray(params[name].numpy())
+        total.update(f"{name} {array.shape} {array.dtype}\n".encode())
+        total.update(array.data)
+    return total.hexdigest()
+
+
+def data_hash(data: Dataset) -> str:
+    """Twelve letters that tell two data sets apart."""
+    total = hashlib.sha256(f"{data.name} {data.images.shape} {data.mean} {data.std}".encode())
+    for array in (data.images, data.labels):
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()[:12]

@@ -1,0 +1,93 @@
+"""``curves.png``: loss and accuracy by step. matplotlib is loaded when something is drawn."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extensor.errors import FormatError
+from extensor.io.atomic import write_atomic
+from extensor.train.fit import Row
+
+COLOURS = ("#0b6e99", "#d1495b", "#3a7d44", "#8e5ea2", "#c77d0a", "#5b6770", "#2aa198", "#a05195")
+"""One a curve, dark enough for white paper."""
+Runs = Mapping[str, Sequence[Sequence[Row]]]
+"""For each label the rows of its runs (one run a seed)."""
+
+
+def smooth(values: NDArray[Any], width: int) -> NDArray[Any]:
+    """The mean of each value and the ``width - 1`` before it (fewer at the start).
+
+    >>> smooth(np.array([1.0, 3.0, 5.0]), 2).tolist()
+    [1.0, 2.0, 4.0]
+    """
+    sums = np.concatenate(([0.0], np.cumsum(values)))
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - width, 0)
+    return np.asarray((sums[ends] - sums[starts]) / (ends - starts))
+
+
+def series(rows: Sequence[Row], kind: str, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Steps and values of one column of the rows of one kind; null (not a number) as NaN.
+
+    >>> series([{"kind": "test", "step": 2, "loss": None}], "test", "loss")
+    (array([2]), array([nan]))
+    """
+    chosen = [(r["step"], r[name]) for r in rows if r["kind"] == kind]
+    steps, values = zip(*chosen, strict=True) if chosen else ((), ())
+    return np.array(steps, np.int64), np.array(values, np.float64)  # None becomes NaN
+
+
+def curves(path: Path, runs: Runs, title: str) -> None:
+    """Draw loss and accuracy of runs: training as lines (pale: each step), tests as dots.
+
+    Raises ``FormatError`` where matplotlib is not installed, ``CheckpointError`` where the file
+    cannot be written.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise FormatError(
+            "plot: matplotlib is not installed; run: pip install 'extensor[plot]'"
+        ) from error
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for (label, seeds), colour in zip(runs.items(), COLOURS * (1 + len(runs)), strict=False):
+        for rows in seeds:
+            alone = len(runs) == len(seeds) == 1
+            _draw(left, rows, "loss", colour, 1.0, alone)
+            _draw(right, rows, "accuracy", colour, 100.0, alone)
+        right.plot([], [], color=colour, label=label)
+    left.set(xlabel="step", ylabel="cross-entropy", yscale="log")
+    right.set(xlabel="step", ylabel="accuracy (%)", ylim=_limits(runs))
+    right.plot([], [], "o-", color="0.4", ms=4, lw=1, label="test")
+    right.legend(loc="lower right", frameon=False)
+    for axes in (left, right):
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=110, format="png")
+    write_atomic(path, [picture.getvalue()])
+
+
+def _draw(
+    axes: Any, rows: Sequence[Row], name: str, colour: str, factor: float, alone: bool
+) -> None:
+    steps, values = series(rows, "train", name)
+    if alone:
+        axes.plot(steps, factor * values, color=colour, alpha=0.2, lw=0.7)
+    mean = smooth(values, max(1, len(values) // 30))
+    axes.plot(steps, factor * mean, color=colour, lw=1.6 if alone else 1.0, alpha=0.9)
+    tests, answers = series(rows, "test", name)
+    axes.plot(tests, factor * answers, "o-", color="0.2" if alone else colour, ms=4, lw=1)
+
+
+def _limits(runs: Runs) -> tuple[float, float]:
+    """Room for every test and for the upper part of training."""
+    tests = [series(rows, "test", "accuracy")[1] for seeds in runs.values() for rows in seeds]
+    low = 100 * min((float(t.min()) for t in tests if len(t)), default=0.0)
+    return max(0.0, min(90.0, low - 5.0)), 100.5
