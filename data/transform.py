@@ -96,10 +96,11 @@ def _gather(
     width = out.shape[1]
     for i in range(out.shape[0]):
         first = np.uint64(index[i] * np.uint64(width))
-        j = -int(first & np.uint64(3))
-        while j < width:  # four words come at once
-            four = philox(np.uint64(first + np.uint64(max(j, 0))) >> np.uint64(2), stream, seed)
+        before = np.int64(first & np.uint64(3))
+        for block in range((before + width + 3) // 4):  # four words come at once
+            counter = np.uint64((first >> np.uint64(2)) + np.uint64(block))
+            four = philox(counter, stream, seed)
             for lane in range(4):
-                if 0 <= j + lane < width:
-                    out[i, j + lane] = four[lane]
-            j += 4
+                j = 4 * block + lane - before
+                if 0 <= j < width:
+                    out[i, j] = four[lane]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from extensor.kernels import elementwise as kernels
 from extensor.ops.registry import Op, Sample, op
 from extensor.ops.shape import sum_to
 
@@ -42,10 +43,6 @@ def _erf(x: Any) -> Any:
 def _sigmoid(x: Any) -> Any:
     e = np.exp(-np.abs(x))
     return (np.where(x >= 0, 1, e) / (1 + e)).astype(x.dtype)
-
-
-def _relu_grad(g: Any, y: Any) -> Any:
-    return np.where(y > 0, g, g.dtype.type(0))
 
 
 def _gelu(x: Any) -> Any:
@@ -105,9 +102,9 @@ erf = _unary("erf", _erf, lambda g, y, x: (g * exp(-(x * x)) * (2 / math.sqrt(ma
              "the error function", saves=(0,), result="float")  # fmt: skip
 
 # activations ----------------------------------------------------------------------------------
-relu = _unary("relu", lambda x: np.maximum(x, 0), lambda g, y, x: (relu_grad(g, y),),
+relu = _unary("relu", kernels.relu, lambda g, y, x: (relu_grad(g, y),),
               "max(x, 0)", saves=("y",))  # fmt: skip
-relu_grad = op("relu_grad", _relu_grad, lambda gg, out, g, y: (relu_grad(gg, y), None),
+relu_grad = op("relu_grad", kernels.relu_grad, lambda gg, out, g, y: (relu_grad(gg, y), None),
                "g where y > 0, else 0", saves=(1,), samples=(Sample(((3, 4), (3, 4))),),
                method=False)  # fmt: skip
 leaky_relu = _unary("leaky_relu", lambda x, slope=0.01: np.where(x > 0, x, x * x.dtype.type(slope)),

@@ -15,8 +15,9 @@ from extensor.errors import GraphError, KeyMissingError, ShapeError
 from extensor.formats import Element
 from extensor.kernels.cast import encode_elements
 from extensor.kernels.im2col import fold, patches
+from extensor.kernels.window import out_size
 from extensor.noise import Key
-from extensor.ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad, output_size
+from extensor.ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from extensor.ops.linear import matmul
 from extensor.ops.mode import grad_enabled
 from extensor.ops.registry import Sample, arrays_of, op
@@ -157,7 +158,7 @@ def _conv(
         saved = _patch_operand(x, *window, wgrad.second, 0, wgrad.keys[1])
     if fprop.first is None and fprop.second is None:
         return conv2d.run((Native(x), Native(w)), {"stride": stride, "padding": padding}), saved
-    ho, wo = (output_size(n, *f) for n, f in zip(x.shape[2:], zip(*window, strict=True), strict=True))
+    ho, wo = out_size("conv2d", x.shape[2:], *window)
     qx = _patch_operand(x, *window, fprop.first, 1, fprop.keys[0])
     qw = operand(w.reshape(len(w), -1), fprop.second, 1, fprop.keys[1])
     y = product(qx, transposed(qw), exact).reshape(len(x), ho, wo, len(w))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from extensor.data import Compose, DataLoader, Dataset, Elastic, Rotate, Shift
+from extensor.data import order as order_module
 from extensor.data.dataset import Images
 from extensor.data.loader import Batch
 from extensor.data.order import permutation
@@ -60,11 +61,14 @@ def test_batches_are_normalised_images_and_labels() -> None:
     assert [len(labels) for _, labels in dropped] == [8] * 6 and len(dropped) == 6
 
 
-def test_permutation_sorts_words_and_ties_by_number() -> None:
+def test_permutation_sorts_words_and_ties_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
     order = permutation(key(5), 1000)
     drawn = words(key(5), 0, 1000).tolist()
     assert order.tolist() == sorted(range(1000), key=lambda i: (drawn[i], i))
     assert permutation(key(5), 0).tolist() == []
+    few = np.random.default_rng(1).integers(0, 3, 200, np.uint32)
+    monkeypatch.setattr(order_module, "words", lambda *_: few)
+    assert permutation(key(5), 200).tolist() == sorted(range(200), key=lambda i: (few[i], i))
 
 
 def test_the_permutation_of_a_key_never_changes() -> None:

@@ -59,15 +59,22 @@ def _scale_table(scale: Element) -> NDArray[np.float32]:
         return scale.values.astype(np.float32)
 
 
+def _writeable(array: NDArray[Any]) -> NDArray[Any]:
+    array = np.ascontiguousarray(array)
+    return array if array.flags.writeable else array.copy()
+
+
 def side(p: Packed) -> Side:
-    """The operand for the kernels; codes and scales are not copied where they are contiguous.
+    """The operand for the kernels; only read-only or scattered arrays are copied.
+
+    (Numba compiles a kernel anew for read-only arrays: a copy is cheaper.)
 
     >>> from extensor.formats import MXFP4
     >>> p = Packed(np.zeros((2, 16), np.uint8), np.zeros((2, 1), np.uint8), None, MXFP4, 32, 2)
     >>> side(p).values[128], side(p).bits
     (np.float32(2.0), 4)
     """
-    scales = np.ascontiguousarray(p.scales)
+    scales = _writeable(p.scales)
     if scales.dtype == np.uint8:
         values = _scale_table(p.fmt.scale)
     else:
@@ -77,7 +84,7 @@ def side(p: Packed) -> Side:
         scales = np.arange(scales.size, dtype=np.uint32).reshape(scales.shape)
     tile, group = p.fmt.shape[0], max(int(p.group), 1)
     return Side(
-        codes=np.ascontiguousarray(p.codes),
+        codes=_writeable(p.codes),
         table=element_table(p.fmt.element, p.fmt.packed_bits),
         bits=p.fmt.packed_bits,
         scales=scales,

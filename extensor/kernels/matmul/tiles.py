@@ -58,7 +58,7 @@ def block_chunk(
     n0: int,
     n1: int,
 ) -> None:
-    """``out[r0:r1, n0:n1]``: rows r0 .. r1 of ``side`` against all lanes."""
+    """``out[r0:r1, n0:n1]``: rows r0 .. r1 of ``side`` against the lanes n0 .. n1."""
     rows = r1 - r0
     padded = (rows + ROWS - 1) // ROWS * ROWS
     tiles = (n1 - n0 + lanes - 1) // lanes

@@ -58,9 +58,9 @@ def supports(fmt: Block, choice: Choice) -> bool:
 
 
 def _within(element: Element) -> bool:
-    """Whether a format lies well inside of float32."""
+    """Whether a format lies well inside of float32, and even codes are even counts of steps."""
     facts = element.facts
-    return facts.emin - facts.mantissa >= -60 and element.emax <= 60
+    return facts.mantissa > 0 and facts.emin - facts.mantissa >= -60 and element.emax <= 60
 
 
 @lru_cache(maxsize=256)

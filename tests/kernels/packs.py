@@ -1,0 +1,40 @@
+"""Random packed operands: every code, mixed signs, scales that matter."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extensor.formats import E2M1, E8M0, FP32, Block, find
+from extensor.kernels.packed import Packed, scale_shape
+
+Codes = NDArray[np.uint8]
+NAMES = "mxfp8_e4m3 mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4 mxint8 nvfp4 nvfp4_2d".split()
+FORMATS = [fmt for fmt in map(find, NAMES) if isinstance(fmt, Block)]
+OWN = Block(E2M1, (1, 16), E8M0)
+WIDE = Block(E2M1, (1, 33), FP32)
+
+
+def finite_codes(rng: np.random.Generator, fmt: Block, shape: tuple[int, int]) -> Codes:
+    """Random codes of numbers: no NaN, no Inf."""
+    allowed = np.flatnonzero(np.isfinite(fmt.element.values))
+    return rng.choice(allowed, shape).astype(np.uint8)
+
+
+def packed(seed: int, rows: int, length: int, fmt: Block, group: int | None = None) -> Packed:
+    """Random codes in whole rows, the padding included: it must never be read as values."""
+    rng = np.random.default_rng(seed)
+    group = group if group and fmt.shape[0] > 1 else rows
+    bits, bytes_ = fmt.packed_bits, fmt.row_bytes(length)
+    codes = finite_codes(rng, fmt, (rows, bytes_ * 8 // bits))
+    binary = (codes[..., None] >> np.arange(bits) & 1).reshape(rows, -1).astype(np.uint8)
+    row_bytes = np.packbits(binary, axis=1, bitorder="little")[:, :bytes_]
+    if row_bytes.shape[1] < bytes_:
+        row_bytes = np.pad(row_bytes, ((0, 0), (0, bytes_ - row_bytes.shape[1])))
+    shape = scale_shape(rows, length, group, fmt)
+    if fmt.scale == E8M0:
+        scales = rng.integers(118, 136, shape).astype(np.uint8)
+    elif fmt.scale_storage.kind == "f":
+        scales = rng.uniform(0.5, 2.0, shape).astype(fmt.scale_storage)
+    else:
+        scales = rng.integers(1, 120, shape).astype(fmt.scale_storage)
+    second = 0.37 if fmt.tensor_scale else None
+    return Packed(np.ascontiguousarray(row_bytes), scales, second, fmt, length, group)
