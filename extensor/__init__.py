@@ -20,34 +20,42 @@ from extensor.errors import IndexShapeError as IndexShapeError
 from extensor.errors import KeyMissingError as KeyMissingError
 from extensor.errors import OutOfMemoryError as OutOfMemoryError
 from extensor.errors import ShapeError as ShapeError
-from extensor.formats import BF16 as bfloat16
 from extensor.formats import DTYPES as DTYPES
-from extensor.formats import E2M1 as float4_e2m1fn
-from extensor.formats import E2M3 as float6_e2m3fn
-from extensor.formats import E3M2 as float6_e3m2fn
-from extensor.formats import E4M3 as float8_e4m3fn
-from extensor.formats import E5M2 as float8_e5m2
-from extensor.formats import E8M0 as float8_e8m0fnu
-from extensor.formats import FP16 as float16
-from extensor.formats import FP32 as float32
-from extensor.formats import FP64 as float64
-from extensor.formats import INT8 as mx_int8
-from extensor.formats import MXFP4 as mxfp4
-from extensor.formats import MXFP6_E2M3 as mxfp6_e2m3
-from extensor.formats import MXFP6_E3M2 as mxfp6_e3m2
-from extensor.formats import MXFP8_E4M3 as mxfp8_e4m3
-from extensor.formats import MXFP8_E5M2 as mxfp8_e5m2
-from extensor.formats import MXINT8 as mxint8
-from extensor.formats import NVFP4 as nvfp4
-from extensor.formats import NVFP4_2D as nvfp4_2d
-from extensor.formats import UE5M3 as float8_ue5m3
 from extensor.formats import Block as Block
 from extensor.formats import DType as DType
 from extensor.formats import Fixed as Fixed
 from extensor.formats import Float as Float
 from extensor.formats import dtype as dtype
-from extensor.formats import find as _find
 from extensor.formats import promote as promote
+from extensor.formats.names import bfloat16 as bfloat16
+from extensor.formats.names import bool as bool
+from extensor.formats.names import float4_e2m1fn as float4_e2m1fn
+from extensor.formats.names import float6_e2m3fn as float6_e2m3fn
+from extensor.formats.names import float6_e3m2fn as float6_e3m2fn
+from extensor.formats.names import float8_e4m3fn as float8_e4m3fn
+from extensor.formats.names import float8_e5m2 as float8_e5m2
+from extensor.formats.names import float8_e8m0fnu as float8_e8m0fnu
+from extensor.formats.names import float8_ue5m3 as float8_ue5m3
+from extensor.formats.names import float16 as float16
+from extensor.formats.names import float32 as float32
+from extensor.formats.names import float64 as float64
+from extensor.formats.names import int8 as int8
+from extensor.formats.names import int16 as int16
+from extensor.formats.names import int32 as int32
+from extensor.formats.names import int64 as int64
+from extensor.formats.names import mx_int8 as mx_int8
+from extensor.formats.names import mxfp4 as mxfp4
+from extensor.formats.names import mxfp6_e2m3 as mxfp6_e2m3
+from extensor.formats.names import mxfp6_e3m2 as mxfp6_e3m2
+from extensor.formats.names import mxfp8_e4m3 as mxfp8_e4m3
+from extensor.formats.names import mxfp8_e5m2 as mxfp8_e5m2
+from extensor.formats.names import mxint8 as mxint8
+from extensor.formats.names import nvfp4 as nvfp4
+from extensor.formats.names import nvfp4_2d as nvfp4_2d
+from extensor.formats.names import uint8 as uint8
+from extensor.formats.names import uint16 as uint16
+from extensor.formats.names import uint32 as uint32
+from extensor.formats.names import uint64 as uint64
 from extensor.noise import Key as Key
 from extensor.noise import key as key
 from extensor.quantizer import Quantizer as Quantizer
@@ -56,7 +64,7 @@ from extensor.recipe import Recipe as Recipe
 # isort: split
 from extensor.autograd import backward as backward
 from extensor.autograd import grad as grad
-from extensor.ops import *  # noqa: F403
+from extensor.ops import *
 from extensor.ops import OPS as OPS
 from extensor.ops import explain as explain
 from extensor.ops import trace as trace
@@ -69,10 +77,6 @@ from extensor.tensor import hadamard as hadamard
 from extensor.tensor import pack as pack
 from extensor.tensor import quantize as quantize
 from extensor.tensor import unpack as unpack
-
-int8, int16, int32, int64 = map(_find, ("int8", "int16", "int32", "int64"))
-uint8, uint16, uint32, uint64 = map(_find, ("uint8", "uint16", "uint32", "uint64"))
-bool = _find("bool")
 
 __version__ = "0.1.0"
 

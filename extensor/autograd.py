@@ -13,6 +13,7 @@ from extensor.formats import DType
 from extensor.noise import Key
 from extensor.ops.mode import graph, no_grad
 
+
 class Meta(NamedTuple):
     """What a gradient may know of an operand that was not saved."""
 

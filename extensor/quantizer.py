@@ -150,7 +150,9 @@ class Quantizer:
         """
         x = np.asarray(x)
         if x.dtype not in (np.float32, np.float64):
-            x = x.astype(np.float64 if x.dtype.kind in "iu" and x.dtype.itemsize > 2 else np.float32)
+            x = x.astype(
+                np.float64 if x.dtype.kind in "iu" and x.dtype.itemsize > 2 else np.float32
+            )
         if x.ndim == 0 or not -x.ndim <= axis < x.ndim:
             raise ShapeError(
                 f"quantize: axis {axis} for shape {x.shape}; allowed: "

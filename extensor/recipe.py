@@ -31,6 +31,7 @@ from extensor.formats import (
 )
 from extensor.formats.json import from_json as format_from_json
 from extensor.formats.json import to_json as format_to_json
+from extensor.noise import Key
 from extensor.quantizer import Quantizer
 
 Operand = Quantizer | Element | None
@@ -109,7 +110,8 @@ class Recipe:
 
     def __str__(self) -> str:
         lines = [self.name + (f"  (keeps {', '.join(self.keep)})" if self.keep else "")]
-        for gemm, (a, b) in GEMMS.items():
+        for gemm, names in GEMMS.items():
+            a, b = tuple(names)
             first, second = (_show(q) for q in getattr(self, gemm))
             lines.append(f"  {gemm}  {a}: {first:<38} {b}: {second}".rstrip())
         return "\n".join(lines)
@@ -127,7 +129,9 @@ class Recipe:
         """The recipe of a JSON text; `FormatError` where it is not one."""
         try:
             facts = json.loads(text)
-            pairs = {g: tuple(_operand_from_json(q) for q in facts[g]) for g in GEMMS}
+            pairs: dict[str, Any] = {
+                g: tuple(_operand_from_json(q) for q in facts[g]) for g in GEMMS
+            }
             return Recipe(
                 str(facts["name"]), **pairs, keep=tuple(facts["keep"]),
                 fresh_signs=bool(facts["fresh_signs"]),
@@ -157,13 +161,13 @@ def _operand_to_json(q: Operand) -> Any:
         if name not in ("fmt", "signs") and getattr(q, name) != Quantizer.__dataclass_fields__[name].default
     }  # fmt: skip
     if q.signs is not None:
-        facts["signs"] = [q.signs.seed, q.signs.stream] if hasattr(q.signs, "seed") else q.signs
+        facts["signs"] = (
+            [q.signs.seed, q.signs.stream] if isinstance(q.signs, Key) else list(q.signs)
+        )
     return {"fmt": format_to_json(q.fmt), **facts}
 
 
 def _operand_from_json(facts: Any) -> Operand:
-    from extensor.noise import Key
-
     if facts is None:
         return None
     if isinstance(facts, str):

@@ -172,8 +172,7 @@ def encode(
             rest = sig - (kept << drop)
         code = ((binade - np.int64(facts.emin)) << np.int64(facts.mantissa)) + kept
         code -= np.int64(facts.origin)
-        if code > np.int64(facts.max_code) + np.int64(1):
-            code = np.int64(facts.max_code) + np.int64(1)
+        code = min(code, np.int64(facts.max_code) + np.int64(1))
         odd = bool((code & np.int64(1)) == np.int64(1))
         if rounds_up(rounding, negative, odd, rest, drop, word, sr_bits):
             code += np.int64(1)

@@ -50,7 +50,7 @@ register(element.E2M1, "fp4_e2m1", "e2m1", "fp4", "float4_e2m1")
 register(element.E8M0, "fp8_e8m0", "e8m0", "float8_e8m0", "ue8m0")
 register(element.UE5M3, "ue5m3")
 register(element.INT8, "fixed8")
-for _name in "int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split():
+for _name in ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"]:
     register(Integer(_name), *(["si" + _name[3:]] if _name[0] == "i" else []))
 Book.aliases["bool_"] = "bool"
 register(block.MXFP8_E4M3, "mxfp8")

@@ -6,7 +6,6 @@ input is, and whether it may be written to. The caller keeps the array alive.
 
 from typing import Any, cast
 
-import numpy as np
 from llvmlite import ir as llvm
 from numba import types
 from numba.extending import intrinsic

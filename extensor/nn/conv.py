@@ -51,7 +51,7 @@ class Conv2d(Module):
 
     def forward(self, x: ExTensor, key: Key | None = None) -> ExTensor:
         how: dict[str, Any] = {"stride": self.stride, "padding": self.padding}
-        y: Any
+        y: ExTensor
         if self.recipe is None or not self.recipe.quantizes:
             y = ops.conv2d(x, self.weight, **how)
         else:

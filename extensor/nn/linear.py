@@ -1,6 +1,5 @@
 """``Linear``: ``y = x Wᵀ + b``, its three GEMMs under a recipe."""
 
-from typing import Any
 
 from extensor import ops
 from extensor.nn.init import kaiming
@@ -37,7 +36,7 @@ class Linear(Module):
         self.bias = kaiming((out_features,), in_features, key.fold(1)) if bias else None
 
     def forward(self, x: ExTensor, key: Key | None = None) -> ExTensor:
-        y: Any
+        y: ExTensor
         if self.recipe is None or not self.recipe.quantizes:
             y = ops.matmul(x, self.weight.T)
         else:

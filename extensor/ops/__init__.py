@@ -76,6 +76,10 @@ from extensor.ops.reduce import max as max
 from extensor.ops.reduce import mean as mean
 from extensor.ops.reduce import min as min
 from extensor.ops.reduce import sum as sum
+from extensor.ops.registry import OPS as OPS
+from extensor.ops.registry import Op as Op
+from extensor.ops.registry import explain as explain
+from extensor.ops.registry import trace as trace
 from extensor.ops.shape import broadcast_to as broadcast_to
 from extensor.ops.shape import concat as concat
 from extensor.ops.shape import expand_dims as expand_dims
@@ -88,7 +92,3 @@ from extensor.ops.shape import reshape as reshape
 from extensor.ops.shape import squeeze as squeeze
 from extensor.ops.shape import stack as stack
 from extensor.ops.shape import sum_to as sum_to
-from extensor.ops.registry import OPS as OPS
-from extensor.ops.registry import Op as Op
-from extensor.ops.registry import explain as explain
-from extensor.ops.registry import trace as trace

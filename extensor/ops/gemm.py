@@ -20,7 +20,7 @@ from extensor.noise import Key
 from extensor.ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from extensor.ops.linear import matmul
 from extensor.ops.mode import grad_enabled
-from extensor.ops.registry import Sample, arrays_of, op
+from extensor.ops.registry import Op, Sample, arrays_of, op
 from extensor.quantizer import Quantizer
 from extensor.recipe import GEMMS, Operand, Recipe
 from extensor.storage import Blocked, Coded, Native, Storage
@@ -190,10 +190,10 @@ def _conv_grad(
     return (None if dx is None else type(g)(dx)), type(g)(dw)
 
 
-linear = op("linear", _linear, _linear_grad,
+linear: Op = op("linear", _linear, _linear_grad,
             "x Wᵀ, the three GEMMs under a recipe", saves=(1,), aux=True, method=False, smooth=1,
             samples=(Sample(((3, 4), (5, 4))), Sample(((2, 3, 4), (5, 4)))))  # fmt: skip
-conv = op("conv", _conv, _conv_grad,
+conv: Op = op("conv", _conv, _conv_grad,
           "conv2d as a product of patches, the three GEMMs under a recipe", saves=(1,), aux=True, smooth=1,
           method=False, samples=(Sample(((2, 3, 6, 6), (4, 3, 3, 3))),))  # fmt: skip
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from extensor.errors import ShapeError
 from extensor.kernels import matmul as kernels
-from extensor.ops.registry import Sample, op
+from extensor.ops.registry import Op, Sample, op
 from extensor.ops.shape import permute, reshape, sum_to
 from extensor.storage import Blocked, Native
 
@@ -45,7 +45,7 @@ def _matmul_grad(g: Any, y: Any, a: Any, b: Any, exact: bool = False) -> tuple[A
     )
 
 
-matmul = op("matmul", _matmul, _matmul_grad,
+matmul: Op = op("matmul", _matmul, _matmul_grad,
             "the matrix product, batched over leading axes; exact=True fixes the order of sums",
             saves=(0, 1),
             samples=(Sample(((3, 4), (4, 5))), Sample(((2, 3, 4), (4, 5))),

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from extensor.errors import ShapeError
-from extensor.ops.registry import Sample, op
+from extensor.ops.registry import Op, Sample, op
 
 
 def _softmax(x: Any, axis: int = -1) -> Any:
@@ -44,22 +44,22 @@ def _cross_entropy_grad(g: Any, y: Any, z: Any, labels: Any) -> tuple[Any, ...]:
     return g * (softmax(z) - one_hot(labels, classes=classes)) * (1.0 / n), None
 
 
-softmax = op("softmax", _softmax,
+softmax: Op = op("softmax", _softmax,
              lambda g, y, x, axis=-1: (y * (g - (g * y).sum(axis=axis, keepdims=True)),),
              "exp(x) / sum(exp(x)) along an axis", saves=("y",), result="float",
              samples=(Sample(((3, 4),)), Sample(((3, 4),), {"axis": 0})))  # fmt: skip
-log_softmax = op("log_softmax", _log_softmax,
+log_softmax: Op = op("log_softmax", _log_softmax,
                  lambda g, y, x, axis=-1: (g - y.exp() * g.sum(axis=axis, keepdims=True),),
                  "x - log(sum(exp(x))) along an axis", saves=("y",), result="float",
                  samples=(Sample(((3, 4),)), Sample(((3, 4),), {"axis": 0})))  # fmt: skip
-one_hot = op("one_hot", _one_hot, None, "1 at the label, else 0, as float32", method=False,
+one_hot: Op = op("one_hot", _one_hot, None, "1 at the label, else 0, as float32", method=False,
              typed=slice(0, 0), result="float",
              samples=(Sample((np.array([0, 2, 1]),), {"classes": 4}),))  # fmt: skip
-cross_entropy = op("cross_entropy", _cross_entropy, _cross_entropy_grad,
+cross_entropy: Op = op("cross_entropy", _cross_entropy, _cross_entropy_grad,
                    "the mean over rows of log(sum(exp(z))) - z[label]", saves=(0, 1),
                    typed=slice(0, 1), result="float",
                    samples=(Sample(((3, 4), np.array([0, 3, 1]))),))  # fmt: skip
-mse_loss = op("mse_loss", lambda a, b: np.square(a - b).mean(dtype=a.dtype),
+mse_loss: Op = op("mse_loss", lambda a, b: np.square(a - b).mean(dtype=a.dtype),
               lambda g, y, a, b: (g * (a - b) * (2.0 / a.size), g * (b - a) * (2.0 / a.size)),
               "the mean of (a - b) squared", saves=(0, 1), result="float", method=False,
               samples=(Sample(((3, 4), (3, 4))),))  # fmt: skip

@@ -142,7 +142,11 @@ class Op:
         return self.name
 
     def kernel(
-        self, *kinds: str, device: str = "cpu", name: str = "", takes: Callable[..., bool] | None = None
+        self,
+        *kinds: str,
+        device: str = "cpu",
+        name: str = "",
+        takes: Callable[..., bool] | None = None,
     ) -> Callable[[Kernel], Kernel]:
         """Attach a kernel for these storage kinds; a later one is asked first.
 
@@ -212,7 +216,9 @@ class Op:
             codes = [s.codes for s in storages]  # type: ignore[union-attr]
             return Coded(np.asarray(self._meant(codes, attributes)), storages[0].dtype)
         answer = self.result_dtype(storages)
-        common = answer if self.result in ("promote", "float", "sum") else self.common_dtype(storages)
+        common = (
+            answer if self.result in ("promote", "float", "sum") else self.common_dtype(storages)
+        )
         inside = FP64 if common == FP64 else FP32 if common.is_float else common
         arrays = [arrays_of(s, wide=inside == FP64) for s in storages]
         for i in range(*self.typed.indices(len(arrays))):
@@ -289,4 +295,3 @@ def explain(name: str | Op, *operands: Any, **attributes: Any) -> str:
         return head + f"numpy, answer {answer}"
     have = "; ".join(f"({', '.join(k)})" for k, _ in row.kernels) or "none"
     return head + f"fallback: decode, numpy, answer {compute(answer)}; kernels registered: {have}"
-

@@ -81,37 +81,37 @@ def _pad_grad(g: Any, y: Any, x: Any, width: Any) -> tuple[Any, ...]:
     return (getitem(g, index=inner),)
 
 
-reshape = _one("reshape", lambda x, shape: x.reshape(shape),
+reshape: Op = _one("reshape", lambda x, shape: x.reshape(shape),
                lambda g, y, x, shape: (reshape(g, shape=x.shape),),
                "the same numbers in row-major order under another shape",
                Sample(((3, 4),), {"shape": (2, 6)}), Sample(((2, 3),), {"shape": (-1,)}))  # fmt: skip
-permute = _one("permute", _transpose,
+permute: Op = _one("permute", _transpose,
                lambda g, y, x, axes: (permute(g, axes=_inverse(tuple(a % x.ndim for a in axes))),),
                "axes in another order", Sample(((2, 3, 4),), {"axes": (2, 0, 1)}))  # fmt: skip
-expand_dims = _one("expand_dims", lambda x, axis: np.expand_dims(x, axis),
+expand_dims: Op = _one("expand_dims", lambda x, axis: np.expand_dims(x, axis),
                    lambda g, y, x, axis: (reshape(g, shape=x.shape),),
                    "a new axis of length 1", Sample(((3, 4),), {"axis": 1}))  # fmt: skip
-squeeze = _one("squeeze", lambda x, axis: np.squeeze(x, axis),
+squeeze: Op = _one("squeeze", lambda x, axis: np.squeeze(x, axis),
                lambda g, y, x, axis: (reshape(g, shape=x.shape),),
                "without an axis of length 1", Sample(((3, 1, 4),), {"axis": 1}))  # fmt: skip
-broadcast_to = _one("broadcast_to", lambda x, shape: np.broadcast_to(x, shape).copy(),
+broadcast_to: Op = _one("broadcast_to", lambda x, shape: np.broadcast_to(x, shape).copy(),
                     lambda g, y, x, shape: (sum_to(g, shape=x.shape),),
                     "repeated along new axes and axes of length 1",
                     Sample(((3, 1),), {"shape": (2, 3, 4)}))  # fmt: skip
-flip = _one("flip", lambda x, axis: np.flip(x, axis), lambda g, y, x, axis: (flip(g, axis=axis),),
+flip: Op = _one("flip", lambda x, axis: np.flip(x, axis), lambda g, y, x, axis: (flip(g, axis=axis),),
             "reversed along an axis", Sample(((3, 4),), {"axis": 1}))  # fmt: skip
-getitem = _one("getitem", _getitem, lambda g, y, x, index: (put(g, index=index, shape=x.shape),),
+getitem: Op = _one("getitem", _getitem, lambda g, y, x, index: (put(g, index=index, shape=x.shape),),
                "x[index]", Sample(((3, 4),), {"index": (slice(1, None), 2)}),
                Sample(((3, 4),), {"index": (np.array([0, 2, 2]),)}))  # fmt: skip
-put = op("put", _put, lambda gg, y, g, index, shape: (getitem(gg, index=index),),
+put: Op = op("put", _put, lambda gg, y, g, index, shape: (getitem(gg, index=index),),
          "zeros with g added at the index (repeated places add up)", method=False,
          samples=(Sample(((3,),), {"index": (np.array([0, 2, 2]),), "shape": (4,)}),))  # fmt: skip
-pad = _one("pad", lambda x, width: np.pad(x, width), _pad_grad, "zeros around",
+pad: Op = _one("pad", lambda x, width: np.pad(x, width), _pad_grad, "zeros around",
            Sample(((2, 3),), {"width": ((1, 0), (2, 1))}), fills=True)  # fmt: skip
-concat = _one("concat", _concat, _concat_grad, "joined along an axis",
+concat: Op = _one("concat", _concat, _concat_grad, "joined along an axis",
               Sample(((2, 3), (2, 4)), {"axis": 1}), method=False)  # fmt: skip
-stack = _one("stack", lambda *xs, axis=0: np.stack(xs, axis=axis), _stack_grad,
+stack: Op = _one("stack", lambda *xs, axis=0: np.stack(xs, axis=axis), _stack_grad,
              "joined along a new axis", Sample(((2, 3), (2, 3)), {"axis": 1}), method=False)  # fmt: skip
-sum_to = op("sum_to", _sum_to, lambda g, y, x, shape: (broadcast_to(g, shape=x.shape),),
+sum_to: Op = op("sum_to", _sum_to, lambda g, y, x, shape: (broadcast_to(g, shape=x.shape),),
             "summed over the axes that broadcasting to x would repeat", method=False, result="sum",
             samples=(Sample(((2, 3, 4),), {"shape": (3, 1)}),))  # fmt: skip

@@ -37,6 +37,7 @@ EXCLUDED = {
     "mx*/microxcaling.npz:overflow_zone__*": _TIES,
     "mx*/microxcaling.npz:amax_traps__*": _TIES,
     "mx*/microxcaling.npz:huge__*": "overflows to Inf or NaN on the way",
+    "mxfp4/gguf.npz:tiny__*": "the byte of a tiny amax wraps around",
     "mxfp4/gguf.npz:overflow_zone__*": _LOG2,
     "mxfp4/gguf.npz:amax_traps__*": _LOG2,
     "elem/near_ties.npz:*__microxcaling_*": _TIES,

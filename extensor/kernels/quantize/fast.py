@@ -19,7 +19,6 @@ from extensor.kernels.address import (
     address_of,
     bits_from,
     float_from,
-    get_byte,
     get_int32,
     put_byte,
     put_int32,

@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from extensor.jit import kernel
 from extensor.formats import Facts
+from extensor.jit import kernel
 from extensor.kernels.quantize.plan import FLT_MAX
 from extensor.noise import word
 from extensor.scalar import bits_of, encode, float_of, power_of_two
