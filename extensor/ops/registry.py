@@ -141,6 +141,9 @@ class Op:
     def __name__(self) -> str:
         return self.name
 
+    def __repr__(self) -> str:
+        return f"<op {self.name}: {self.doc}>"
+
     def kernel(
         self,
         *kinds: str,

@@ -24,11 +24,11 @@ def packed(seed: int, rows: int, length: int, fmt: Block, group: int | None = No
     rng = np.random.default_rng(seed)
     group = group if group and fmt.shape[0] > 1 else rows
     bits, bytes_ = fmt.packed_bits, fmt.row_bytes(length)
-    codes = finite_codes(rng, fmt, (rows, bytes_ * 8 // bits))
-    binary = (codes[..., None] >> np.arange(bits) & 1).reshape(rows, -1).astype(np.uint8)
-    row_bytes = np.packbits(binary, axis=1, bitorder="little")[:, :bytes_]
-    if row_bytes.shape[1] < bytes_:
-        row_bytes = np.pad(row_bytes, ((0, 0), (0, bytes_ - row_bytes.shape[1])))
+    count = bytes_ * 8 // bits
+    codes = finite_codes(rng, fmt, (rows, count))
+    binary = (codes[..., None] >> np.arange(bits) & 1).reshape(rows, count * bits)
+    row_bytes = np.zeros((rows, bytes_), np.uint8)
+    row_bytes[:] = np.packbits(binary.astype(np.uint8), axis=1, bitorder="little")
     shape = scale_shape(rows, length, group, fmt)
     if fmt.scale == E8M0:
         scales = rng.integers(118, 136, shape).astype(np.uint8)
@@ -37,4 +37,4 @@ def packed(seed: int, rows: int, length: int, fmt: Block, group: int | None = No
     else:
         scales = rng.integers(1, 120, shape).astype(fmt.scale_storage)
     second = 0.37 if fmt.tensor_scale else None
-    return Packed(np.ascontiguousarray(row_bytes), scales, second, fmt, length, group)
+    return Packed(row_bytes, scales, second, fmt, length, group)

@@ -68,7 +68,7 @@ def test_all_codes_times_all_scales(name: str) -> None:
     """Each product is the exact one, rounded to float32 (float64 holds it exactly)."""
     spec, fmt = BLOCKS[name], ex.dtype(name)
     count, size = 2**spec.element.bits, spec.shape[1]
-    codes = np.tile(np.arange(max(count, size), dtype=np.uint8) % count, (256, 1))
+    codes = np.tile((np.arange(max(count, size)) % count).astype(np.uint8), (256, 1))
     scales = np.repeat(np.arange(256, dtype=np.uint8)[:, None], codes.shape[1] // size, axis=1)
     elements = np.array(spec.element.values())[codes]
     factors = np.repeat(np.array(spec.scale.values())[scales], size, axis=1)

@@ -13,11 +13,6 @@ FILES = [
     "nvfp4/te_ref.npz",
     "nvfp4/te_gemm.npz",
     "nvfp4/inputs.npz",
-    "nvfp4/torchao.npz",
-    "nvfp4/modelopt.npz",
-    "nvfp4/compressed_tensors.npz",
-    "nvfp4/qutlass_ref.npz",
-    "nvfp4/triton_kernels.npz",
 ]
 
 
@@ -53,7 +48,10 @@ def test_te_reference() -> None:
                     equal(amax[i], np.abs(row).max(), "amax")
                 continue
             if group.mode.endswith("rht") and suffix:
-                q, x = ex.quantize(x, fmt, hadamard=16, signs=signs), ex.hadamard(x, 16, signs=signs)
+                q, x = (
+                    ex.quantize(x, fmt, hadamard=16, signs=signs),
+                    ex.hadamard(x, 16, signs=signs),
+                )
                 x = x.numpy()
             else:
                 q = ex.quantize(x, fmt)

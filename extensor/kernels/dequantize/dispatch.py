@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extensor.errors import DTypeError
+from extensor.kernels.dequantize.fast import dequantize_fast, supports
 from extensor.kernels.dequantize.general import decode_blocks, scale_values, value_table
 from extensor.kernels.packed import Packed
 
@@ -26,7 +27,9 @@ def dequantize(p: Packed, dtype: Any = np.float32) -> NDArray[Any]:
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise DTypeError(f"dequantize: dtype {np.dtype(dtype)}; allowed: float32, float64")
     out = np.empty((p.rows, p.length), dtype)
-    if out.size:
+    if out.size and out.dtype == np.float32 and supports(p.fmt):
+        dequantize_fast(p, out)
+    elif out.size:
         dequantize_general(p, out)
     return out
 
