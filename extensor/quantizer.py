@@ -110,7 +110,10 @@ class Quantizer:
             raise FormatError(f"Quantizer: ste={self.ste!r}; allowed: 'pass', 'clip'")
         if self.signs is not None and not isinstance(self.signs, Key):
             object.__setattr__(self, "signs", draw_signs(self.signs, self.hadamard or 0))
-        self.choice.check(self.fmt)
+        choice = self.choice
+        for name in ("scale_rule", "prescale", "tensor_scale"):
+            object.__setattr__(self, name, getattr(choice, name))
+        choice.check(self.fmt)
 
     @property
     def choice(self) -> Choice:

@@ -68,8 +68,11 @@ class Recipe:
     fresh_signs: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "keep", tuple(self.keep))
         for gemm, names in GEMMS.items():
             pair = getattr(self, gemm)
+            if isinstance(pair, list):
+                object.__setattr__(self, gemm, pair := tuple(pair))
             if len(pair) != 2 or not all(isinstance(q, Operand) for q in pair):
                 raise FormatError(
                     f"recipe {self.name}: {gemm}={pair!r}; allowed: a pair ({', '.join(names)}) of "
@@ -78,12 +81,12 @@ class Recipe:
             self._check_pair(gemm, pair)
 
     def _check_pair(self, gemm: str, pair: Pair) -> None:
-        sizes = {q.hadamard for q in pair if isinstance(q, Quantizer)}
-        rotated = [isinstance(q, Quantizer) and bool(q.hadamard) for q in pair]
-        if any(rotated) and (not all(rotated) or len(sizes) != 1):
+        rotated = [q for q in pair if isinstance(q, Quantizer) and q.hadamard]
+        turns = {(q.hadamard, None if self.fresh_signs else q.signs) for q in rotated}
+        if rotated and (len(rotated) != 2 or len(turns) != 1):
             raise FormatError(
-                f"recipe {self.name}: {gemm} rotates one operand only, or both by other sizes; a "
-                "rotation cancels in the product only when both operands have the same"
+                f"recipe {self.name}: {gemm} rotates one operand only, or both by other sizes or "
+                "signs; a rotation cancels in the product only when both operands have the same"
             )
 
     def keeps(self, layer: str) -> bool:
@@ -104,7 +107,7 @@ class Recipe:
     @property
     def hash(self) -> str:
         """Twelve letters that tell two recipes apart, whatever they are called."""
-        facts = json.loads(self.to_json())
+        facts = json.loads(self.to_json(), object_hook=_unlabelled)
         facts.pop("name")
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -140,15 +143,29 @@ class Recipe:
             raise FormatError(f"recipe: not the JSON of a recipe ({error})") from None
 
 
+def _unlabelled(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts of a format without what it is called, which is no fact."""
+    if "element" in facts:
+        facts.pop("label")
+    elif "exponent" in facts or "fraction" in facts:
+        facts.pop("name")
+    return facts
+
+
 def _show(q: Operand) -> str:
     if not isinstance(q, Quantizer):
         return "-" if q is None else str(q)
-    rule = q.scale_rule if isinstance(q.scale_rule, str) else None
+    rule = q.scale_rule
+    if isinstance(rule, tuple):
+        rule = f"cap {rule[1]:g}"
     words = [str(q.fmt), rule or ("rceil" if q.fmt.scale.is_power_of_two else "amax")]
     words.append({"nearest_even": "nearest"}.get(q.rounding, q.rounding))
     words += [f"scales {q.scale_rounding}"] * (q.scale_rounding != "nearest")
     words += [f"H{q.hadamard}"] * bool(q.hadamard)
     words += [f"x{q.prescale:g}"] * (q.prescale != 1.0)
+    for name in ("sr_bits", "saturate", "nonfinite", "tensor_scale", "ste"):
+        if getattr(q, name) != Quantizer.__dataclass_fields__[name].default:
+            words.append(f"{name}={getattr(q, name)}")
     return " ".join(words)
 
 

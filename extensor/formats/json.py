@@ -17,6 +17,9 @@ def to_json(fmt: DType) -> Any:
     """
     if Book.formats.get(fmt.name) == fmt:
         return fmt.name
+    for name, known in Book.formats.items():
+        if known == fmt:  # the same facts under another name
+            return name
     if isinstance(fmt, Block):
         return {
             "element": to_json(fmt.element), "shape": list(fmt.shape), "scale": to_json(fmt.scale),

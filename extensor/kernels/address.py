@@ -4,27 +4,18 @@ A kernel that takes a byte address and strides is compiled once, whatever the me
 input is, and whether it may be written to. The caller keeps the array alive.
 """
 
-from typing import Any, cast
+from typing import Any
 
 from llvmlite import ir as llvm
 from numba import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from extensor.jit import kernel
 from extensor.kernels.ir import F32, I8, I32, I64, load_at, store_at
 
 _intrinsic: Any = intrinsic
 _view: Any = make_array
-
-
-def address(x: Any) -> int:
-    """The byte address of the first element of an array (outside of kernels).
-
-    >>> x = np.zeros(4, np.float32)
-    >>> address(x[1:]) - address(x)
-    4
-    """
-    return cast(int, x.__array_interface__["data"][0])
 
 
 @_intrinsic
@@ -102,3 +93,15 @@ def zero_bytes(typing: Any, where: Any, count: Any) -> Any:
         return ctx.get_dummy_value()
 
     return types.void(types.int64, types.int64), generate
+
+
+@kernel()
+def address(x: Any) -> int:
+    """The byte address of the first element of an array, for the Python that launches a kernel.
+
+    >>> import numpy as np
+    >>> x = np.zeros(4, np.float32)
+    >>> address(x[1:]) - address(x)
+    4
+    """
+    return address_of(x)

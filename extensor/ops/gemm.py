@@ -14,6 +14,7 @@ import numpy as np
 from extensor.errors import GraphError, KeyMissingError, ShapeError
 from extensor.formats import Element
 from extensor.kernels.cast import encode_elements
+from extensor.kernels.images import images_of, rows_of
 from extensor.kernels.im2col import fold, patches
 from extensor.kernels.window import out_size
 from extensor.noise import Key
@@ -130,17 +131,6 @@ def _linear_grad(
 
 
 # convolution ------------------------------------------------------------------------------------
-def _rows(g: Any) -> Any:
-    """(N, O, Ho, Wo) as (N Ho Wo, O)."""
-    return np.ascontiguousarray(g.transpose(0, 2, 3, 1)).reshape(-1, g.shape[1])
-
-
-def _patch_operand(
-    x: Any, kernel: Pair, stride: Pair, padding: Pair, q: Operand, axis: int, key: Key | None
-) -> Storage:
-    return operand(patches(x, kernel, stride, padding), q, axis, key)
-
-
 def _conv(
     x: Any, w: Any, stride: Pair = (1, 1), padding: Pair = (0, 0),
     recipe: Recipe = Recipe("fp32"), key: Key | None = None, exact: bool = False,
@@ -151,18 +141,18 @@ def _conv(
         )
     check_key(recipe, key)
     kernel = w.shape[2:]
-    window = (kernel, stride, padding)
     fprop, wgrad = gemm_of(recipe, "fprop", key), gemm_of(recipe, "wgrad", key)
-    saved: Storage = Native(x)
-    if wgrad.first is not None or wgrad.second is not None:
-        saved = _patch_operand(x, *window, wgrad.second, 0, wgrad.keys[1])
-    if fprop.first is None and fprop.second is None:
+    plain_fprop = fprop.first is None and fprop.second is None
+    plain_wgrad = wgrad.first is None and wgrad.second is None
+    columns = None if plain_fprop and plain_wgrad else patches(x, kernel, stride, padding)
+    saved = Native(x) if plain_wgrad else operand(columns, wgrad.second, 0, wgrad.keys[1])
+    if plain_fprop:
         return conv2d.run((Native(x), Native(w)), {"stride": stride, "padding": padding}), saved
-    ho, wo = out_size("conv2d", x.shape[2:], *window)
-    qx = _patch_operand(x, *window, fprop.first, 1, fprop.keys[0])
+    ho, wo = out_size("conv2d", x.shape[2:], kernel, stride, padding)
+    qx = operand(columns, fprop.first, 1, fprop.keys[0])
     qw = operand(w.reshape(len(w), -1), fprop.second, 1, fprop.keys[1])
-    y = product(qx, transposed(qw), exact).reshape(len(x), ho, wo, len(w))
-    return Native(y.transpose(0, 3, 1, 2)), saved
+    y = product(qx, transposed(qw), exact)
+    return Native(images_of(y, len(x), ho, wo)), saved
 
 
 def _conv_grad(
@@ -174,7 +164,7 @@ def _conv_grad(
     dgrad, wgrad = gemm_of(recipe, "dgrad", key), gemm_of(recipe, "wgrad", key)
     plain_dgrad = dgrad.first is None and dgrad.second is None
     plain_wgrad = wgrad.first is None and wgrad.second is None
-    rows = None if plain_dgrad and plain_wgrad else _rows(array)
+    rows = None if plain_dgrad and plain_wgrad else rows_of(array)
     dx: Storage | None = None
     if x.requires_grad and plain_dgrad:
         dx = conv2d_input_grad.run((Native(array), w.storage), {"x_shape": x.shape, **how})

@@ -88,12 +88,36 @@ def arrays_of(storage: Storage, wide: bool = False) -> Any:
     return storage.spread(dequantize(storage.rows, np.float64 if wide else np.float32))
 
 
-def store(array: Any, to: DType) -> Storage:
-    """A native array as a tensor's storage, rounded once to a native or coded format."""
+def store(array: Any, to: Any) -> Storage:
+    """A native array as a tensor's storage, rounded once to a native or coded format (or to a
+    NumPy type)."""
+    if isinstance(to, np.dtype):
+        return Native(np.asarray(array, to))
     if to.kind == "native":
         array = np.asarray(array)
         return Native(array if array.dtype == to.storage else array.astype(to.storage))
-    return Coded(encode_elements(np.asarray(array), to), to)  # type: ignore[arg-type]
+    return Coded(encode_elements(np.asarray(array), to), to)
+
+
+_PLAIN = ("promote", "float", "same")
+_ALL = slice(None)
+
+
+def _alike(storages: Sequence[Storage]) -> list[Any] | None:
+    """The arrays of native operands of one float type (Python numbers taken along), or None.
+
+    The short way for what a training step does most.
+    """
+    kind = None
+    for s in storages:
+        if not s.weak:  # type: ignore[union-attr]
+            if kind is None:
+                kind = s.array.dtype  # type: ignore[union-attr]
+            elif s.array.dtype != kind:  # type: ignore[union-attr]
+                return None
+    if kind is None or kind.char not in "fd":
+        return None
+    return [s.array.astype(kind) if s.weak else s.array for s in storages]  # type: ignore[union-attr]
 
 
 @dataclass(eq=False)
@@ -206,6 +230,11 @@ class Op:
             calls.append(Call(self.name, kinds, device, name, found is None and not native))
         if found is not None and not native:
             return found.run(*storages, **attributes)
+        if native and not self.aux and self.result in _PLAIN and self.typed == _ALL:
+            arrays = _alike(storages)
+            if arrays is not None:
+                value = self._meant(arrays, attributes, found.run if found else self.meaning)
+                return store(value, arrays[0].dtype)
         return self._native(storages, attributes, found)
 
     def _native(
@@ -222,8 +251,8 @@ class Op:
         common = (
             answer if self.result in ("promote", "float", "sum") else self.common_dtype(storages)
         )
-        inside = FP64 if common == FP64 else FP32 if common.is_float else common
-        arrays = [arrays_of(s, wide=inside == FP64) for s in storages]
+        inside = FP64 if common is FP64 else FP32 if common.is_float else common
+        arrays = [arrays_of(s, wide=inside is FP64) for s in storages]
         for i in range(*self.typed.indices(len(arrays))):
             if arrays[i].dtype != inside.storage and self.result != "same":
                 arrays[i] = arrays[i].astype(inside.storage)

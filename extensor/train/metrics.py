@@ -31,7 +31,7 @@ class Metrics:
     def __init__(self, path: Path, step: int = 0) -> None:
         known = [row for row in read(path) if row["step"] <= step] if step else []
         try:
-            self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115
+            self._file = open(path, "w", buffering=1, encoding="utf-8")  # noqa: SIM115
         except OSError as error:
             raise CheckpointError(f"train: cannot write {path}: {error.strerror}") from error
         for row in known:
@@ -39,7 +39,7 @@ class Metrics:
         self.flush()
 
     def row(self, row: Row) -> None:
-        """Append one row; it reaches the disk with the next `flush`."""
+        """Append one row."""
         self._file.write(json.dumps(row) + "\n")
 
     def flush(self) -> None:

@@ -103,6 +103,11 @@ def test_an_image_is_changed_alike_in_batches_of_any_size() -> None:
     np.testing.assert_array_equal(small, large)
 
 
+def test_an_image_is_changed_anew_each_epoch() -> None:
+    first, second = (next(loader(shuffle=False).epoch(epoch))[0] for epoch in (0, 1))
+    assert not any(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
 def test_resume_in_the_middle_gives_the_same_bits() -> None:
     def run(data: DataLoader, epochs: int) -> Iterator[Batch]:
         for _ in range(epochs):

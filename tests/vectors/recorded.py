@@ -135,7 +135,7 @@ def equal(found: Any, wanted: Any, what: str, where: Any = True) -> None:
     """Raise unless equal (NaN equals NaN), naming how many differ and the first."""
     found, wanted = np.broadcast_arrays(np.asarray(found), np.asarray(wanted))
     with np.errstate(invalid="ignore"):
-        wrong = (found != wanted) & ~((found != found) & (wanted != wanted)) & where
+        wrong = (found != wanted) & ~(np.isnan(found) & np.isnan(wanted)) & where
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise AssertionError(

@@ -51,4 +51,4 @@ def test_how_much_is_checked() -> None:
     """The share of keys that are checked only falls when this number is changed on purpose."""
     keys = [f"{f}:{k}" for f in set(READ) for k in load(f)]
     left = [key for key in keys if any(fnmatch(key, pattern) for pattern in EXCLUDED)]
-    assert (len(keys), len(left)) == (0, 0)
+    assert (len(keys), len(left)) == (2873, 377)

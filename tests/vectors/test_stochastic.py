@@ -39,7 +39,7 @@ def test_recorded_draws() -> None:
         x, u = group["x"], group["u"]
         equal(_blocks(group.case, x, u, 1.0), group["microxcaling_dither_dq"], "microxcaling")
         if "amazon_dither_scale_dq" in group:
-            equal(_blocks(group.case, x, u, 0.75).astype(np.float32), group["amazon_dither_scale_dq"],
-                  "three quarters, undone")  # fmt: skip
+            undone = _blocks(group.case, x, u, 0.75).astype(np.float32)
+            equal(undone, group["amazon_dither_scale_dq"], "three quarters, undone")
 
     check_all(FILES[0], check, parts=2)

@@ -11,11 +11,12 @@ import numpy as np
 from numba import get_num_threads, prange
 from numpy.typing import NDArray
 
-from extensor.formats import Block, Element
+from extensor.formats import Block
 from extensor.jit import kernel
 from extensor.kernels.address import address, address_of, get_byte, get_int32, put_byte, put_int32
 from extensor.kernels.dequantize.general import scale_values, value_table
 from extensor.kernels.dequantize.vector import (
+    Fields,
     decode_fixed,
     decode_float,
     fields,
@@ -26,6 +27,7 @@ from extensor.kernels.packed import Packed
 
 PARALLEL = 1 << 15
 """Elements from which the work is shared among threads."""
+_ONE = 0x3F800000
 RUN = 4096
 """Elements of a row that are one piece of work, about."""
 
@@ -84,11 +86,28 @@ def supports(fmt: Block) -> bool:
     return within and facts.origin == 0 and fmt.length % 16 == 0
 
 
-@lru_cache(maxsize=64)
-def scale_table(scale: Element) -> NDArray[np.float32]:
-    """The float32 value of every code of a scale format of at most 8 bits."""
-    with np.errstate(over="ignore"):
-        return value_table(scale).astype(np.float32)
+class Ready(NamedTuple):
+    """What a job needs of a format, looked up once; the table holds the values of scale codes."""
+
+    bits: int
+    height: int
+    block: int
+    fixed: bool
+    fields: Fields
+    table: NDArray[np.float32] | None
+    table_at: int
+
+
+@lru_cache(maxsize=128)
+def _ready(fmt: Block) -> Ready:
+    facts, table = fmt.element.facts, None
+    if fmt.scale_storage == np.uint8:
+        with np.errstate(over="ignore"):
+            table = value_table(fmt.scale).astype(np.float32)
+    return Ready(
+        fmt.packed_bits, fmt.shape[0], fmt.shape[1], facts.sign == 2, fields(facts), table,
+        0 if table is None else address(table),
+    )  # fmt: skip
 
 
 def job(p: Packed) -> tuple[NDArray[np.int64], Any]:
@@ -100,20 +119,17 @@ def job(p: Packed) -> tuple[NDArray[np.int64], Any]:
     >>> numbers.shape
     (21,)
     """
-    codes, fmt = np.ascontiguousarray(p.codes), p.fmt
-    if p.scales.dtype == np.uint8:
-        scales, table = np.ascontiguousarray(p.scales), scale_table(fmt.scale)
-    else:
+    ready, codes = _ready(p.fmt), np.ascontiguousarray(p.codes)
+    scales, table, height, block = p.scales, ready.table, ready.height, ready.block
+    if table is None:
         with np.errstate(over="ignore"):
-            scales = np.ascontiguousarray(scale_values(p.scales, fmt.scale).astype(np.float32))
-        table = None
-    group = max(p.group, 1)
-    factor = np.float32(1.0 if p.tensor_scale is None else p.tensor_scale)
+            scales = scale_values(scales, p.fmt.scale).astype(np.float32)
+    scales, group = np.ascontiguousarray(scales), max(p.group, 1)
+    factor = _ONE if p.tensor_scale is None else int(np.float32(p.tensor_scale).view(np.int32))
     numbers = Job(
-        address(codes), codes.shape[1], fmt.packed_bits, address(scales),
-        0 if table is None else address(table), fmt.blocks(p.length), fmt.length, fmt.shape[0],
-        group, -(-group // fmt.shape[0]), int(factor.view(np.int32)),
-        fmt.element.facts.sign == 2, *fields(fmt.element.facts),
+        address(codes), codes.shape[1], ready.bits, address(scales), ready.table_at,
+        -(-p.length // block), block, height, group, -(-group // height), factor,
+        ready.fixed, *ready.fields,
     )  # fmt: skip
     return np.array(numbers, np.int64), (codes, scales, table)
 
@@ -201,9 +217,9 @@ def dequantize_fast(p: Packed, out: NDArray[np.float32]) -> None:
     """`dequantize` for what `supports` says, into ``out``, C-contiguous float32."""
     numbers, alive = job(p)
     runs = -(-p.length // RUN)
-    tiles, threads = p.rows * runs, get_num_threads()
-    if out.size < PARALLEL or threads == 1:
+    tiles = p.rows * runs
+    if out.size < PARALLEL or get_num_threads() == 1:
         _pieces(numbers, 0, tiles, runs, out)
     else:
-        _parallel(numbers, tiles, min(tiles, 4 * threads), runs, out)
+        _parallel(numbers, tiles, min(tiles, 4 * get_num_threads()), runs, out)
     del alive

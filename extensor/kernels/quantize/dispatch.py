@@ -10,7 +10,7 @@ from extensor.kernels.choice import Choice
 from extensor.kernels.pack import _pack_rows
 from extensor.kernels.packed import Packed, scale_shape
 from extensor.kernels.quantize.general import block_amax, block_codes
-from extensor.kernels.quantize.launch import quantize_fast, supports
+from extensor.kernels.quantize.launch import prepare, quantize_fast
 from extensor.kernels.quantize.levels import group_of, levels, scale_array
 from extensor.kernels.quantize.plan import SCALE_DRAWS, plan
 from extensor.kernels.quantize.scale import Strides, block_scales, where
@@ -62,17 +62,22 @@ def quantize_general(
     return Packed(packed, scale_array(codes, fmt), stored, fmt, length, group_of(fmt, rows, group))
 
 
+def check_choice(fmt: Block, choice: Choice, key: Key | None) -> None:
+    """Raise where a choice has no meaning for the format, or lacks a key."""
+    choice.check(fmt)
+    if choice.draws and key is None:
+        raise KeyMissingError("quantize: stochastic rounding draws random words; give key=ex.key(seed)")
+
+
 def check(
     x: Any, fmt: Block, choice: Choice, key: Key | None, strides: Strides | None
 ) -> None:
     """Raise for everything that cannot be quantized, before anything is allocated."""
-    choice.check(fmt)
+    check_choice(fmt, choice, key)
     if x.ndim != 3 or x.dtype not in (np.float32, np.float64):
         raise ShapeError(
             f"quantize: {x.dtype} of shape {x.shape}; allowed: float32 or float64 of shape (A, R, K)"
         )
-    if choice.draws and key is None:
-        raise KeyMissingError("quantize: stochastic rounding draws random words; give key=ex.key(seed)")
     if strides is not None and len(strides) != 3:
         raise ShapeError(f"quantize: strides={strides}; allowed: three integers for (A, R, K)")
     if choice.nonfinite == "raise":
@@ -108,15 +113,10 @@ def quantize(
     >>> q.codes[0, :2].tolist(), q.scales.tolist()
     ([244, 2], [[126]])
     """
+    ready = prepare(fmt, choice)
     check(x, fmt, choice, key, strides)
-    if p_given(fmt, choice):
-        with np.errstate(over="ignore", divide="ignore"):
-            x = x * np.float32(min(1.0 / np.float32(choice.tensor_scale), np.finfo(np.float32).max))
-    if x.dtype == np.float32 and supports(fmt, choice):
+    if ready.divide is not None:
+        x = x * ready.divide
+    if ready.fast and x.dtype == np.float32:
         return quantize_fast(x, fmt, choice, key, strides, offset)
     return quantize_general(x, fmt, choice, key, strides, offset)
-
-
-def p_given(fmt: Block, choice: Choice) -> bool:
-    """Whether a tensor scale that was given multiplies power-of-two scales."""
-    return fmt.scale.is_power_of_two and isinstance(choice.tensor_scale, (int, float))

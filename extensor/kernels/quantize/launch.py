@@ -1,7 +1,8 @@
 """The fast quantizer's front: what it supports, and how an array becomes a `fast.Job`."""
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import get_num_threads
@@ -11,11 +12,11 @@ from extensor.formats import Block, Element
 from extensor.kernels.address import address
 from extensor.kernels.choice import Choice
 from extensor.kernels.dequantize.general import value_table
-from extensor.kernels.packed import Packed, scale_shape
+from extensor.kernels.packed import Packed
 from extensor.kernels.quantize.fast import Job, run_parallel, run_tiles
 from extensor.kernels.quantize.fast_scales import encode_scales, largest_finite
-from extensor.kernels.quantize.levels import group_of, levels, scale_array
-from extensor.kernels.quantize.plan import SCALE_DRAWS, Plan, plan
+from extensor.kernels.quantize.levels import levels, scale_array
+from extensor.kernels.quantize.plan import FLT_MAX, SCALE_DRAWS, Plan, plan
 from extensor.kernels.quantize.scale import Strides, Where, block_scales, where
 from extensor.kernels.quantize.vector import Steps, steps
 from extensor.kernels.tiles import ROWS
@@ -63,13 +64,55 @@ def _within(element: Element) -> bool:
     return facts.mantissa > 0 and facts.emin - facts.mantissa >= -60 and element.emax <= 60
 
 
+class Ready(NamedTuple):
+    """All that a call needs of a format and a choice, looked up once.
+
+    plan
+        Numbers for the general kernel.
+    fast, draws
+        Whether the fast kernel does it; whether its elements are rounded stochastically.
+    tensor
+        Whether a tensor scale is stored.
+    divide
+        The number by which a tensor scale that was given multiplies all input (power-of-two
+        scales); None where there is none.
+    cap, prescale, element
+        Bits of float64 and float32, and the constants of the element, for `fast.Job`.
+    bits
+        Of a packed code.
+    """
+
+    plan: Plan
+    fast: bool
+    draws: bool
+    tensor: bool
+    divide: Any
+    cap: int
+    prescale: int
+    element: Steps
+    bits: int
+
+
 @lru_cache(maxsize=256)
-def _fixed(fmt: Block, choice: Choice) -> tuple[Plan, Steps, int, int]:
-    """What a job needs of a format and a choice: plan, steps, bits of the cap and the prescale."""
+def prepare(fmt: Block, choice: Choice) -> Ready:
+    """What a call needs; raises FormatError where format and choice do not go together."""
     p = plan(fmt, choice)
-    cap = int(np.float64(p.cap).view(np.int64))
-    prescale = int(np.float32(p.prescale).view(np.int32))
-    return p, steps(p.element, fmt.element.emax), cap, prescale
+    given = choice.tensor_scale if isinstance(choice.tensor_scale, (int, float)) else None
+    divide = None
+    if p.power and given is not None:
+        with np.errstate(over="ignore", divide="ignore"):
+            divide = np.minimum(np.float32(1) / np.float32(given), FLT_MAX)
+    return Ready(
+        plan=p,
+        fast=supports(fmt, choice),
+        draws=choice.rounding == "stochastic",
+        tensor=fmt.tensor_scale and choice.tensor_scale is not None,
+        divide=divide,
+        cap=int(np.float64(p.cap).view(np.int64)),
+        prescale=int(np.float32(p.prescale).view(np.int32)),
+        element=steps(p.element, fmt.element.emax),
+        bits=fmt.packed_bits,
+    )
 
 
 def _signed(value: Any) -> int:
@@ -78,51 +121,56 @@ def _signed(value: Any) -> int:
     return number - (1 << 64) if number >= 1 << 63 else number
 
 
+Start = Callable[[Job, int], None]
+"""Runs a job of so many tiles, see `quantize_from`."""
+
+
 def _start(job: Job, tiles: int, size: int) -> None:
     numbers = np.array(job, np.int64)
-    threads = get_num_threads()
-    if size < PARALLEL or threads == 1:
+    if size < PARALLEL or get_num_threads() == 1:
         run_tiles(numbers, 0, tiles)
     else:
-        run_parallel(numbers, tiles, min(tiles, 4 * threads))
+        run_parallel(numbers, tiles, min(tiles, 4 * get_num_threads()))
 
 
 def quantize_fast(
     x: Any, fmt: Block, choice: Choice, key: Key | None, strides: Strides | None, offset: int
 ) -> Packed:
     """`quantize` for what `supports` says; the arguments are checked already."""
-    p, element, cap, prescale = _fixed(fmt, choice)
-    (matrices, group, length), rows = x.shape, x.shape[0] * x.shape[1]
-    scale_rows, blocks = scale_shape(rows, length, group, fmt)
-    codes = np.empty((rows, fmt.row_bytes(length)), np.uint8)
-    at = where(x.shape, strides, offset, key)
-    draws = choice.rounding == "stochastic"
-    xa, xr, xk = x.strides
-    turned = (xr == 4 and xk != 4) or (draws and at.sr == 1 and at.sk != 1)
+    ready = prepare(fmt, choice)
+    p, draws = ready.plan, ready.draws
+    height, block = p.height, p.length
+    (matrices, group, length), (xa, xr, xk) = x.shape, x.strides
+    rows, blocks = matrices * group, -(-length // block)
+    lines = -(-group // height)
+    codes = np.empty((rows, blocks * block * ready.bits // 8), np.uint8)
+    scales = np.empty((matrices * lines, blocks), np.uint8)
+    sa, sr, sk = strides or (group * length, length, 1)
+    turned = (xr == 4 and xk != 4) or (draws and sr == 1 and sk != 1)
     tile = ROWS if turned else 1
-    run = fmt.length * max(1, (32 if turned else RUN) // fmt.length)
+    run = block * max(1, (32 if turned else RUN) // block)
     tiles = matrices * -(-group // tile) * -(-length // run)
-    whole = (p.height == 1 and p.power) or not codes.size
-    scales = np.empty((scale_rows, blocks), np.uint8)
     job = Job(
-        address(x), xa, xr, xk, group, length, tile, run, fmt.length, p.height,
-        -(-group // p.height), address(codes), codes.shape[1], fmt.packed_bits,
-        address(scales), blocks, 0, 0, cap, p.strict, p.scale.emin, p.scale.max_code,
-        p.scale.nan_code, prescale, *element, draws,
-        at.sa, at.sr, at.sk, at.offset, _signed(at.stream), _signed(at.seed),
+        address(x), xa, xr, xk, group, length, tile, run, block, height, lines,
+        address(codes), codes.shape[1], ready.bits, address(scales), blocks, 0, 0,
+        ready.cap, p.strict, p.scale.emin, p.scale.max_code, p.scale.nan_code, ready.prescale,
+        *ready.element, draws, sa, sr, sk, offset,
+        _signed(key.stream) if draws and key else 0, _signed(key.seed) if draws and key else 0,
     )  # fmt: skip
-    stored = levels(scales[:0], fmt, choice, p)[2]
-    if not whole:
+    stored = 1.0 if p.power and ready.tensor else None
+    if not p.power or height > 1:
         amax = np.empty((rows, blocks), np.float32)
-        _start(job._replace(amax=address(amax), draws=0), tiles, x.size)
-        if p.height > 1:
-            amax = _over_tiles(amax, matrices, group, p.height)
-        scale_key = key.fold(SCALE_DRAWS) if key and choice.scale_rounding == "stochastic" else None
-        at = where(x.shape, strides, offset, scale_key)
-        scales, multipliers, stored = _scales(amax, fmt, choice, p, at, job.group)
-        job = job._replace(multipliers=address(multipliers))
-    _start(job, tiles, x.size)
-    return Packed(codes, scales, stored, fmt, length, group_of(fmt, rows, group))
+        if codes.size:
+            _start(job._replace(amax=address(amax), draws=0), tiles, x.size)
+            if height > 1:
+                amax = _over_tiles(amax, matrices, group, height)
+        drawn = choice.scale_rounding == "stochastic"
+        at = where(x.shape, strides, offset, key.fold(SCALE_DRAWS) if key and drawn else None)
+        scales, multipliers, stored = _scales(amax.reshape(scales.shape), fmt, choice, p, at, lines)
+        job = job._replace(multipliers=address(multipliers), scales=address(scales))
+    if codes.size:
+        _start(job, tiles, x.size)
+    return Packed(codes, scales, stored, fmt, length, group if height > 1 else rows)
 
 
 def _over_tiles(amax: Any, matrices: int, group: int, height: int) -> Any:
