@@ -30,7 +30,7 @@ class Meta(NamedTuple):
 class Node:
     """One applied op in the graph."""
 
-    __slots__ = ("attributes", "aux", "edges", "op", "saved", "versions", "y")
+    __slots__ = ("attributes", "aux", "edges", "op", "saved", "versions", "y", "y_version")
 
     def __init__(
         self, op: Any, operands: Sequence[Any], attributes: dict[str, Any], y: Any, aux: Any
@@ -45,6 +45,7 @@ class Node:
             (t.node if t.node is not None else t) if t.requires_grad else None for t in operands
         ]
         self.y = y.storage if "y" in op.saves else Meta(y.storage.shape, y.storage.dtype)
+        self.y_version = y.storage.version
 
     def gradients(self, g: Any) -> tuple[Any, ...]:
         """One gradient (or None) per operand."""
@@ -59,6 +60,11 @@ class Node:
                     f"backward: operand {i} of {self.op.name} was changed in place after it was "
                     "saved; change a copy, or call backward first"
                 )
+        if not isinstance(self.y, Meta) and self.y.version != self.y_version:
+            raise GraphError(
+                f"backward: the answer of {self.op.name} was changed in place after it was saved; "
+                "change a copy, or call backward first"
+            )
         y = self.y if isinstance(self.y, Meta) else type(g)(self.y, node=self)
         extra = {"aux": self.aux} if self.op.aux else {}
         result: tuple[Any, ...] = self.op.grad(g, y, *self.saved, **self.attributes, **extra)
@@ -81,9 +87,10 @@ def _order(root: Node) -> list[Node]:
     return order[::-1]
 
 
-def _walk(root: Any, g: Any) -> dict[int, tuple[Any, Any]]:
-    """Gradients of all leaves below ``root``: id -> (leaf, gradient)."""
+def _walk(root: Any, g: Any, inner: Sequence[Any] = ()) -> dict[int, tuple[Any, Any]]:
+    """Gradients of all leaves below ``root``, and of these nodes: id -> (leaf, gradient)."""
     leaves: dict[int, tuple[Any, Any]] = {}
+    asked = {id(node) for node in inner}
     if root.node is None:
         return {id(root): (root, g)}
     pending: dict[int, Any] = {id(root.node): g}
@@ -91,6 +98,8 @@ def _walk(root: Any, g: Any) -> dict[int, tuple[Any, Any]]:
         flowing = pending.pop(id(node), None)
         if flowing is None:
             continue
+        if id(node) in asked:
+            leaves[id(node)] = (node, flowing)
         for edge, part in zip(node.edges, node.gradients(flowing), strict=True):
             if edge is None or part is None:
                 continue
@@ -132,6 +141,8 @@ def backward(y: Any, g: Any = None, *, key: Key | None = None) -> None:
 def grad(y: Any, xs: Sequence[Any], g: Any = None, *, create_graph: bool = False) -> list[Any]:
     """``d y / d x`` of every x (None where y does not depend on it), nothing is stored.
 
+    xs
+        Leaves, or tensors on the way from leaves to y.
     create_graph
         Whether the gradients get a graph of their own.
 
@@ -141,6 +152,7 @@ def grad(y: Any, xs: Sequence[Any], g: Any = None, *, create_graph: bool = False
     >>> ex.grad(dx.sum(), [x])[0].tolist()       # 6 x
     [18.0]
     """
+    places = [x if x.node is None else x.node for x in xs]
     with graph(create_graph):
-        leaves = _walk(y, _seed(y, g))
-    return [leaves.get(id(x), (x, None))[1] for x in xs]
+        leaves = _walk(y, _seed(y, g), [x.node for x in xs if x.node is not None])
+    return [leaves.get(id(place), (place, None))[1] for place in places]

@@ -4,12 +4,13 @@ The format says what bits mean; the quantizer adds the scale rule, the rounding,
 prescale and what happens to values that are not finite (design: numerics, sections 3 to 5).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
-from extensor.errors import DTypeError, FormatError, KeyMissingError, ShapeError
+from extensor.errors import DispatchError, DTypeError, FormatError, KeyMissingError, ShapeError
 from extensor.formats import Block, DType, Element, dtype
 from extensor.kernels.choice import Choice
 from extensor.kernels.hadamard import hadamard as rotate
@@ -111,9 +112,11 @@ class Quantizer:
         if self.signs is not None and not isinstance(self.signs, Key):
             object.__setattr__(self, "signs", draw_signs(self.signs, self.hadamard or 0))
         choice = self.choice
-        for name in ("scale_rule", "prescale", "tensor_scale"):
-            object.__setattr__(self, name, getattr(choice, name))
         choice.check(self.fmt)
+        object.__setattr__(self, "scale_rule", choice.scale_rule)
+        object.__setattr__(self, "prescale", float(self.prescale))
+        if not (self.tensor_scale is None or isinstance(self.tensor_scale, str)):
+            object.__setattr__(self, "tensor_scale", float(self.tensor_scale))
 
     @property
     def choice(self) -> Choice:
@@ -144,6 +147,17 @@ class Quantizer:
             raise KeyMissingError(
                 f"quantize: {self} draws random words and key=None; give key=ex.key(seed)"
             )
+
+    def __call__(
+        self, x: Any, *, axis: int = -1, key: Key | None = None, offset: int = 0
+    ) -> Any:
+        """``x`` as a tensor in this format: `extensor.quantize` with these choices.
+
+        >>> import extensor as ex
+        >>> Quantizer(ex.mxfp4)([1.0, -3.2]).tolist()
+        [1.0, -3.0]
+        """
+        return _on_tensors[0](x, self, axis=axis, key=key, offset=offset)
 
     def apply(self, x: Any, *, axis: int = -1, key: Key | None = None, offset: int = 0) -> Blocked:
         """Quantize an array; blocks run along ``axis``.
@@ -184,6 +198,18 @@ class Quantizer:
             if f.name != "fmt" and getattr(self, f.name) != f.default
         ]
         return f"Quantizer({', '.join([str(self.fmt), *changed])})"
+
+
+def _unbound(*operands: Any, **attributes: Any) -> Any:
+    raise DispatchError("Quantizer: import extensor before one is called on a tensor")
+
+
+_on_tensors: list[Callable[..., Any]] = [_unbound]
+
+
+def bind(quantize: Callable[..., Any]) -> None:
+    """Say how tensors are quantized (called once, by `extensor.tensor`)."""
+    _on_tensors[0] = quantize
 
 
 def is_element(fmt: object) -> bool:

@@ -178,6 +178,10 @@ def pack_storage(
         raise ShapeError(f"from_codes: axis {axis} for shape {codes.shape}")
     axis %= codes.ndim
     tile = fmt.shape[0]
+    if tile > 1 and axis < codes.ndim - 2:
+        raise ShapeError(
+            f"from_codes: tiles {fmt.shape} span the last two axes of {codes.shape}, not {axis}"
+        )
     check_codes(codes, fmt.element)
     if tensor_scale is not None and not fmt.tensor_scale:
         raise FormatError(f"from_codes: {fmt} has no tensor scale; give tensor_scale=None")
@@ -188,6 +192,10 @@ def pack_storage(
         other = codes.ndim - 1 if axis == codes.ndim - 2 else codes.ndim - 2
         want[other] = -(-codes.shape[other] // tile)
     scales = np.asarray(scales)
+    if fmt.scale_storage.kind != "f":
+        if scales.dtype.kind not in "iu":
+            raise FormatError(f"from_codes: scales of {scales.dtype}; allowed: codes of {fmt.scale}")
+        check_codes(scales, fmt.scale)
     if tuple(scales.shape) != tuple(want):
         raise ShapeError(
             f"from_codes: scales of shape {scales.shape} for codes of shape {codes.shape} in {fmt} "

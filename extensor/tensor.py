@@ -21,6 +21,7 @@ from extensor.noise import Key
 from extensor.ops.mode import grad_enabled
 from extensor.ops.registry import OPS, Op, arrays_of, bind, store
 from extensor.quantizer import Quantizer, draw_signs
+from extensor.quantizer import bind as bind_quantizer
 from extensor.repr import describe, describe_html
 from extensor.storage import Blocked, Coded, Native, Storage, check_codes, pack_storage
 
@@ -412,7 +413,10 @@ def _ingest(obj: Any, to: DType | None) -> Storage:
     if hasattr(obj, "__dlpack__") and not isinstance(obj, np.ndarray | np.generic):
         obj = np.from_dlpack(obj)
     plain = not isinstance(obj, np.ndarray | np.generic)
-    array = np.asarray(obj)
+    try:
+        array = np.asarray(obj)
+    except ValueError as error:  # NumPy's word for ragged lists
+        raise ShapeError(f"asarray: nested lists of unequal lengths ({error})") from None
     if array.dtype == object:
         raise ShapeError("asarray: nested lists of unequal lengths, or no numbers")
     if plain and array.dtype == np.float64 and to is None:
@@ -456,6 +460,9 @@ def quantize(
     return ops.quantize(  # type: ignore[no-any-return]
         tensor, quantizer=quantizer, axis=axis, key=key, offset=offset
     )
+
+
+bind_quantizer(quantize)
 
 
 def dequantize(q: ExTensor, dtype: object = FP32) -> ExTensor:

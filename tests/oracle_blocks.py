@@ -1,6 +1,6 @@
 """The exact oracle of block formats, of Philox and of the rotation; see `tests.oracle`.
 
-Powers of two are fractions here, so nothing rounds but the elements. NVFP4's second level is
+Powers of two are exact in float64 (asserted), so nothing rounds but the elements. NVFP4's second level is
 defined in float32 and computed so, one NumPy scalar at a time, in the order of the specification.
 
 >>> q = quantize(np.array([[6.0, -1.0, 0.3, 0.0]]), MXFP4)
@@ -11,13 +11,14 @@ defined in float32 and computed so, one NumPy scalar at a time, in the order of 
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.oracle import E2M1, E2M3, E3M2, E4M3, E5M2, E8M0, INT8, Spec, decode, encode
+from tests.oracle import E2M1, E2M3, E3M2, E4M3, E5M2, E8M0, INT8, Spec, decode, encode, encode_all
 
 F = np.float32
 FLT_MAX = np.finfo(F).max
@@ -61,20 +62,22 @@ def _mantissa(spec: Spec) -> int:
     return spec.mantissa if spec.fixed is None else spec.fixed
 
 
-def scale_code(amax: Fraction, element: Spec, rule: str | tuple[str, float] = "rceil") -> int:
+@cache
+def _limits(element: Spec, rule: str | tuple[str, float]) -> tuple[list[float], bool]:
+    """C 2**(b - 127) for every byte b, exact in float64, and whether amax must stay below."""
+    cap, strict = _CAPS[rule](element) if isinstance(rule, str) else (Fraction(rule[1]), False)
+    return [float(cap * _two(byte - 127)) for byte in range(255)], strict
+
+
+def scale_code(amax: float, element: Spec, rule: str | tuple[str, float] = "rceil") -> int:
     """The smallest byte b with amax <= C 2**(b - 127), or < where strict; found by trying all.
 
-    >>> scale_code(Fraction(6), E2M1), scale_code(Fraction(6), E2M1, "ceil")
-    (127, 128)
+    >>> scale_code(6.0, E2M1), scale_code(6.0, E2M1, "ceil"), scale_code(6.0, E2M1, "floor")
+    (127, 128, 127)
     """
-    cap, strict = _CAPS[rule](element) if isinstance(rule, str) else (Fraction(rule[1]), False)
-    if amax == 0:
-        return 0
-    for byte in range(255):
-        limit = cap * _two(byte - 127)
-        if amax < limit or (amax == limit and not strict):
-            return byte
-    return 254
+    limits, strict = _limits(element, rule)
+    fits = (byte for byte, c in enumerate(limits) if amax < c or (amax == c and not strict))
+    return 0 if amax == 0 else next(fits, 254)
 
 
 class Quantized(NamedTuple):
@@ -121,7 +124,7 @@ def quantize(
             continue
         amax = max(map(abs, values))
         if power:
-            scales[s, b] = scale_code(Fraction(float(_up_to_float32(amax))), spec.element, rule)
+            scales[s, b] = scale_code(float(_up_to_float32(amax)), spec.element, rule)
         else:
             with np.errstate(over="ignore"):
                 factor = F(encoding * F(1 / float(spec.element.max)))
@@ -130,29 +133,38 @@ def quantize(
             name = {"nearest": "nearest_even"}.get(scale_rounding, scale_rounding)
             scales[s, b] = encode(spec.scale, float(raw), name, word) or 0
         multiplier = _multiplier(spec, int(scales[s, b]), decoding)
-        for r, k in cells:
-            value = x.dtype.type(x[r, k] * x.dtype.type(prescale))
-            exact = _times(value, multiplier)
-            code = encode(spec.element, exact, rounding, words(r * length + k), sr_bits)
+        units = [
+            _times(x.dtype.type(x[cell] * x.dtype.type(prescale)), multiplier) for cell in cells
+        ]
+        if rounding == "stochastic":
+            found = [
+                encode(spec.element, unit, rounding, words(r * length + k), sr_bits)
+                for (r, k), unit in zip(cells, units, strict=True)
+            ]
+        else:
+            found = encode_all(spec.element, np.array(units), rounding).tolist()
+        for cell, code in zip(cells, found, strict=True):
             assert code is not None
-            codes[r, k] = code
+            codes[cell] = code
     return Quantized(codes, scales, decoding if spec.tensor_scale and two_levels else None)
 
 
-def _multiplier(spec: BlockSpec, code: int, decoding: np.float32) -> Fraction | np.float32:
-    """What takes an element to the unit of its codes; a fraction where the scale is exact."""
+def _multiplier(spec: BlockSpec, code: int, decoding: np.float32) -> float | np.float32:
+    """What takes an element to the unit of its codes; a Python float where that is exact."""
     value = decode(spec.scale, code)
     if spec.scale == E8M0:
-        return 1 / Fraction(value)
+        return 1 / value
     with np.errstate(all="ignore"):
         return F(min(F(1) / F(F(value) * decoding), FLT_MAX))
 
 
-def _times(value: np.floating[Any], multiplier: Fraction | np.float32) -> float | Fraction:
-    """The product, exact or rounded once; zeros keep their sign."""
-    if value == 0 or isinstance(multiplier, np.float32):
-        return float(value * multiplier if isinstance(multiplier, np.float32) else value)
-    return Fraction(float(value)) * multiplier
+def _times(value: np.floating[Any], multiplier: float | np.float32) -> float:
+    """The product: in the precision of the element, or exact by a power of two."""
+    if isinstance(multiplier, np.float32):
+        return float(value * multiplier)
+    unit = float(value) * multiplier
+    assert unit / multiplier == float(value), "not exact"
+    return unit
 
 
 def _levels(x: NDArray[np.floating[Any]], spec: BlockSpec) -> tuple[np.float32, np.float32]:

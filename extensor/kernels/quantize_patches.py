@@ -22,9 +22,9 @@ from extensor.kernels.choice import Choice
 from extensor.kernels.im2col import patches
 from extensor.kernels.matmul.lookup import copy_floats
 from extensor.kernels.packed import Packed
-from extensor.kernels.quantize.dispatch import check_choice, p_given, quantize
+from extensor.kernels.quantize.dispatch import check_choice, quantize
 from extensor.kernels.quantize.fast import Job, run_tiles
-from extensor.kernels.quantize.launch import quantize_from, supports
+from extensor.kernels.quantize.launch import prepare, quantize_from
 from extensor.kernels.window import Pair, four, out_size
 from extensor.noise import Key
 
@@ -98,6 +98,13 @@ def _gather_columns(
                 n, i = n + 1, 0
 
 
+@kernel()
+def _run_on(buffer: NDArray[np.float32], job: NDArray[np.int64], tiles: int) -> None:
+    """All tiles of a job on this buffer, which the caller keeps alive (an address does not)."""
+    job[_X] = address_of(buffer)
+    run_tiles(job, 0, tiles)
+
+
 @kernel(parallel=True)
 def _along_k(
     job: NDArray[np.int64], x: NDArray[np.float32], size: Pair, stride: Pair, out: Pair,
@@ -111,7 +118,6 @@ def _along_k(
         buffer = np.empty((t1 - t0) * pitch + SLACK, np.float32)
         _gather_rows(x, size, stride, out, t0, t1, pitch, buffer)
         own = job.copy()
-        own[_X] = address_of(buffer)
         own[_ROWS] = t1 - t0
         own[_CODES] += t0 * job[_PITCH]
         own[_SCALES] += t0 * job[_BLOCKS]
@@ -121,7 +127,7 @@ def _along_k(
             own[_MULTIPLIERS] += 4 * (t0 // job[_HEIGHT]) * job[_BLOCKS]
         own[_OFFSET] += t0 * job[_SR]
         runs = (job[_LENGTH] + job[_RUN] - 1) // job[_RUN]
-        run_tiles(own, 0, runs * ((t1 - t0 + job[_TILE] - 1) // job[_TILE]))
+        _run_on(buffer, own, runs * ((t1 - t0 + job[_TILE] - 1) // job[_TILE]))
 
 
 @kernel(parallel=True)
@@ -137,7 +143,6 @@ def _along_t(
         buffer = np.empty(job[_ROWS] * chunk + SLACK, np.float32)
         _gather_columns(x, size, stride, out, t0, t1, chunk, buffer)
         own = job.copy()
-        own[_X] = address_of(buffer)
         own[_LENGTH] = t1 - t0
         own[_CODES] += t0 * job[_BITS] // 8
         own[_SCALES] += t0 // job[_BLOCK]
@@ -147,7 +152,7 @@ def _along_t(
             own[_MULTIPLIERS] += 4 * (t0 // job[_BLOCK])
         own[_OFFSET] += t0 * job[_SK]
         runs = (t1 - t0 + job[_RUN] - 1) // job[_RUN]
-        run_tiles(own, 0, runs * ((job[_ROWS] + job[_TILE] - 1) // job[_TILE]))
+        _run_on(buffer, own, runs * ((job[_ROWS] + job[_TILE] - 1) // job[_TILE]))
 
 
 def _padded(x: NDArray[np.float32], padding: Pair) -> NDArray[np.float32]:
@@ -199,7 +204,8 @@ def quantize_patches(
         raise ShapeError(f"quantize_patches: along={along!r}; allowed: 'K', 'T'")
     check_choice(fmt, choice, key)
     t, k = n * out[0] * out[1], c * kernel[0] * kernel[1]
-    fused = x.dtype == np.float32 and supports(fmt, choice) and not p_given(fmt, choice) and t * k
+    ready = prepare(fmt, choice)
+    fused = ready.fast and ready.divide is None and x.dtype == np.float32 and t * k > 0
     if not fused or (choice.nonfinite == "raise" and not np.isfinite(x).all()):
         matrix = patches(x, kernel, stride, padding)
         if along == "K":
@@ -210,14 +216,14 @@ def quantize_patches(
         pitch = fmt.blocks(k) * fmt.length
         step = max(1, BUFFER // (pitch * fmt.shape[0])) * fmt.shape[0]
 
-        def rows(job: Job, tiles: int) -> None:
+        def rows(job: Job, tiles: int, size: int) -> None:
             _along_k(np.array(job, np.int64), image, kernel, stride, out, step, pitch)
 
         return quantize_from((1, t, k), (0, 0, 4 * pitch, 4), rows, fmt, choice, key, None, offset)
     unit = int(np.lcm(fmt.length, 32))
     step = min(max(1, BUFFER // (unit * k)), -(-t // unit)) * unit
 
-    def columns(job: Job, tiles: int) -> None:
+    def columns(job: Job, tiles: int, size: int) -> None:
         _along_t(np.array(job, np.int64), image, kernel, stride, out, step)
 
     memory = (0, 0, 4 * step, 4)

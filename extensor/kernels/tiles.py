@@ -17,7 +17,7 @@ from extensor.kernels.address import address_of, get_int32
 from extensor.kernels.ir import I32, I64, const_each, i64, load_at, store_at, vector
 
 _intrinsic: Any = intrinsic
-ROWS = 16
+ROWS = 32
 """Rows of a tile that is turned over."""
 
 
@@ -61,10 +61,13 @@ def transpose8(typing: Any, columns: Any, shift: Any, to: Any, pitch: Any) -> An
 
 
 @kernel()
-def turn(columns: NDArray[np.int64], count: int, to: int, pitch: int) -> None:
-    """``count`` runs (a multiple of 8) of `ROWS` numbers become `ROWS` rows of ``count``."""
+def turn(columns: NDArray[np.int64], count: int, rows: int, to: int, pitch: int) -> None:
+    """``count`` runs (a multiple of 8) of ``rows`` numbers become rows of ``count``.
+
+    Eight numbers are read and eight rows written at a time, whatever ``rows`` is.
+    """
     for k in range(0, count, 8):
-        for r in range(0, ROWS, 8):
+        for r in range(0, rows, 8):
             transpose8(address_of(columns) + 8 * k, 4 * r, to + r * pitch + 4 * k, pitch)
 
 
@@ -101,7 +104,7 @@ def stage_columns(
             columns[k] = address_of(spare) + 4 * ROWS * k
     for k in range(length, width):
         columns[k] = zeros
-    turn(columns, width, address_of(out), 4 * out.shape[1])
+    turn(columns, width, rows, address_of(out), 4 * out.shape[1])
 
 
 @kernel()

@@ -1,5 +1,6 @@
 """The op table. Importing it declares every row; `OPS` lists them."""
 
+from extensor.ops import packed_shape as packed_shape
 from extensor.ops.conv import avg_pool2d as avg_pool2d
 from extensor.ops.conv import avg_pool2d_grad as avg_pool2d_grad
 from extensor.ops.conv import conv2d as conv2d

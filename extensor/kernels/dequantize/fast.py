@@ -159,6 +159,7 @@ def decode_rows(
     for r in range(r0, r1):
         line = (r // group * lines + r % group // height) * blocks
         row = codes + r * codes_pitch
+        j, used = k0 // block, k0 % block
         for k in range(k0, k1, 32):
             at = row + k * bits // 8
             source = at
@@ -173,11 +174,14 @@ def decode_rows(
                 unpack6(source, unpacked)
                 source = unpacked
             for h in range(2):
-                j = line + min((k + 16 * h) // block, blocks - 1)
+                i = line + min(j, blocks - 1)
                 if table != 0:
-                    s[h] = get_int32(table + 4 * get_byte(scales + j))
+                    s[h] = get_int32(table + 4 * get_byte(scales + i))
                 else:
-                    s[h] = get_int32(scales + 4 * j)
+                    s[h] = get_int32(scales + 4 * i)
+                used += 16
+                if used == block:
+                    j, used = j + 1, 0
             to = out + (r - r0) * pitch + 4 * (k - k0)
             whole = k + 32 <= k1
             target = to if whole else address_of(numbers)

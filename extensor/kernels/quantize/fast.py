@@ -199,10 +199,10 @@ def run_tiles(job: NDArray[np.int64], lo: int, hi: int) -> None:
             here = at + r * step
             cell = row * blocks + k0 // block
             poisoned = False
+            line = (a * group + (r0 + r) // height) * blocks + k0 // block
             for j in range(count):
                 if multipliers != 0:
-                    line = a * group + (r0 + r) // height
-                    b = np.int64(get_int32(multipliers + 4 * (line * blocks + k0 // block + j)))
+                    b = np.int64(get_int32(multipliers + 4 * (line + j)))
                     wrong = (b & 0x7FFFFFFF) > 0x7F800000
                 else:
                     if block % 32 == 0:

@@ -121,8 +121,8 @@ def _signed(value: Any) -> int:
     return number - (1 << 64) if number >= 1 << 63 else number
 
 
-Start = Callable[[Job, int], None]
-"""Runs a job of so many tiles, see `quantize_from`."""
+Start = Callable[[Job, int, int], None]
+"""Runs a job: of so many tiles, of so many elements."""
 
 
 def _start(job: Job, tiles: int, size: int) -> None:
@@ -137,10 +137,31 @@ def quantize_fast(
     x: Any, fmt: Block, choice: Choice, key: Key | None, strides: Strides | None, offset: int
 ) -> Packed:
     """`quantize` for what `supports` says; the arguments are checked already."""
+    memory = (address(x), *x.strides)
+    return quantize_from(x.shape, memory, _start, fmt, choice, key, strides, offset)
+
+
+def quantize_from(
+    shape: tuple[int, int, int],
+    memory: tuple[int, int, int, int],
+    start: Start,
+    fmt: Block,
+    choice: Choice,
+    key: Key | None,
+    strides: Strides | None,
+    offset: int,
+) -> Packed:
+    """`quantize_fast` of (A, R, K) numbers that need not all be in memory at once.
+
+    memory
+        Address of the numbers and their three steps in bytes; only ``start`` reads them.
+    start
+        Runs all tiles of a job.
+    """
     ready = prepare(fmt, choice)
     p, draws = ready.plan, ready.draws
     height, block = p.height, p.length
-    (matrices, group, length), (xa, xr, xk) = x.shape, x.strides
+    (matrices, group, length), (xr, xk) = shape, memory[2:]
     rows, blocks = matrices * group, -(-length // block)
     lines = -(-group // height)
     codes = np.empty((rows, blocks * block * ready.bits // 8), np.uint8)
@@ -151,7 +172,7 @@ def quantize_fast(
     run = block * max(1, (32 if turned else RUN) // block)
     tiles = matrices * -(-group // tile) * -(-length // run)
     job = Job(
-        address(x), xa, xr, xk, group, length, tile, run, block, height, lines,
+        *memory, group, length, tile, run, block, height, lines,
         address(codes), codes.shape[1], ready.bits, address(scales), blocks, 0, 0,
         ready.cap, p.strict, p.scale.emin, p.scale.max_code, p.scale.nan_code, ready.prescale,
         *ready.element, draws, sa, sr, sk, offset,
@@ -161,15 +182,15 @@ def quantize_fast(
     if not p.power or height > 1:
         amax = np.empty((rows, blocks), np.float32)
         if codes.size:
-            _start(job._replace(amax=address(amax), draws=0), tiles, x.size)
+            start(job._replace(amax=address(amax), draws=0), tiles, matrices * group * length)
             if height > 1:
                 amax = _over_tiles(amax, matrices, group, height)
         drawn = choice.scale_rounding == "stochastic"
-        at = where(x.shape, strides, offset, key.fold(SCALE_DRAWS) if key and drawn else None)
+        at = where(shape, strides, offset, key.fold(SCALE_DRAWS) if key and drawn else None)
         scales, multipliers, stored = _scales(amax.reshape(scales.shape), fmt, choice, p, at, lines)
         job = job._replace(multipliers=address(multipliers), scales=address(scales))
     if codes.size:
-        _start(job, tiles, x.size)
+        start(job, tiles, matrices * group * length)
     return Packed(codes, scales, stored, fmt, length, group if height > 1 else rows)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from extensor.jit import kernel
 from extensor.kernels.address import address_of
 from extensor.kernels.philox import philox_words
-from extensor.kernels.tiles import ROWS, turn
+from extensor.kernels.tiles import turn
 from extensor.noise import word
 
 SLACK = 64
@@ -89,8 +89,8 @@ def words_across_rows(
     for k in range(length, width):
         columns[k] = base
     philox_words(counters, count, stream, seed, spare)
-    turn(columns, width, address_of(out), 4 * out.shape[1])
-    for r in range(ROWS):
+    turn(columns, width, rows, address_of(out), 4 * out.shape[1])
+    for r in range(rows):
         starts[r] = address_of(out[r])
 
 
