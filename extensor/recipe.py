@@ -174,9 +174,9 @@ def _operand_to_json(q: Operand) -> Any:
         return None if q is None else q.name
     facts = {
         name: getattr(q, name)
-        for name in Quantizer.__dataclass_fields__
-        if name not in ("fmt", "signs") and getattr(q, name) != Quantizer.__dataclass_fields__[name].default
-    }  # fmt: skip
+        for name, known in Quantizer.__dataclass_fields__.items()
+        if name not in ("fmt", "signs") and getattr(q, name) != known.default
+    }
     if q.signs is not None:
         facts["signs"] = (
             [q.signs.seed, q.signs.stream] if isinstance(q.signs, Key) else list(q.signs)
@@ -190,7 +190,7 @@ def _operand_from_json(facts: Any) -> Operand:
     if isinstance(facts, str):
         fmt: DType = format_from_json(facts)
         if not isinstance(fmt, Element):
-            raise ValueError(f"{facts} is not an element format")
+            raise FormatError(f"recipe: {facts} is not an element format")
         return fmt
     facts = dict(facts)
     fmt = format_from_json(facts.pop("fmt"))

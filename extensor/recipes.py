@@ -1,6 +1,6 @@
 """Recipes by name, and the three GEMMs of one alone."""
 
-from extensor.ops.gemm import linear_gemms as linear_gemms
-from extensor.recipe import NAMED as NAMED
-from extensor.recipe import Recipe as Recipe
-from extensor.recipe import get as get
+from extensor.ops.gemm import linear_gemms
+from extensor.recipe import NAMED, Recipe, get
+
+__all__ = ["NAMED", "Recipe", "get", "linear_gemms"]

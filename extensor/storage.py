@@ -194,7 +194,9 @@ def pack_storage(
     scales = np.asarray(scales)
     if fmt.scale_storage.kind != "f":
         if scales.dtype.kind not in "iu":
-            raise FormatError(f"from_codes: scales of {scales.dtype}; allowed: codes of {fmt.scale}")
+            raise FormatError(
+                f"from_codes: scales of {scales.dtype}; allowed: codes of {fmt.scale}"
+            )
         check_codes(scales, fmt.scale)
     if tuple(scales.shape) != tuple(want):
         raise ShapeError(

@@ -1,6 +1,7 @@
 """A multi-layer perceptron."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from extensor.models.lenet import layer_recipe
 from extensor.nn import Linear, Module
@@ -26,10 +27,9 @@ class MLP(Module):
         key: Key | None = None,
     ) -> None:
         key = key or make_key(0)
-        sizes = zip(widths[:-1], widths[1:], strict=True)
         self.layers = [
             Linear(k, n, recipe=layer_recipe(recipe, f"layers.{i}"), key=key.fold(i))
-            for i, (k, n) in enumerate(sizes)
+            for i, (k, n) in enumerate(pairwise(widths))
         ]
 
     def forward(self, x: ExTensor, key: Key | None = None) -> ExTensor:

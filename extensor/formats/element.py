@@ -274,5 +274,13 @@ E2M1 = Float("float4_e2m1fn", exponent=2, mantissa=1, bias=1)
 INT8 = Fixed("mx_int8", bits=8, fraction=6)
 # Scales: OCP MX v1.0, section 5.4.1; UE5M3 has the published maximum 61440 = 2**15 * 1.875,
 # so its top exponent is special.
-E8M0 = Float("float8_e8m0fnu", exponent=8, mantissa=0, bias=127, specials="nan", signed=False, zero=False)  # fmt: skip
+E8M0 = Float(
+    "float8_e8m0fnu",
+    exponent=8,
+    mantissa=0,
+    bias=127,
+    specials="nan",
+    signed=False,
+    zero=False,
+)
 UE5M3 = Float("float8_ue5m3", exponent=5, mantissa=3, bias=15, specials="ieee", signed=False)

@@ -41,7 +41,7 @@ _CODES, _BITS, _SCALES, _BLOCKS = (
 )
 _BLOCK, _HEIGHT, _PITCH = (Job._fields.index(name) for name in ("block", "height", "pitch"))
 _AMAX, _MULTIPLIERS = Job._fields.index("amax"), Job._fields.index("multipliers")
-_SR, _SK, _OFFSET = (Job._fields.index(name) for name in ("sr", "sk", "offset"))
+_DRAWS, _SR, _SK, _OFFSET = (Job._fields.index(name) for name in ("draws", "sr", "sk", "offset"))
 
 
 @kernel()
@@ -110,8 +110,13 @@ def _along_k(
     job: NDArray[np.int64], x: NDArray[np.float32], size: Pair, stride: Pair, out: Pair,
     chunk: int, pitch: int,
 ) -> None:  # fmt: skip
-    """A job whose rows are patches, ``chunk`` rows at a time; the row step is 4 ``pitch``."""
+    """A job whose rows are patches, ``chunk`` rows at a time; the row step is 4 ``pitch``.
+
+    A pitch is whole blocks, so packed rows lie one behind the other, and where no place in a row
+    matters (no draws, no tiles) a chunk is quantized as one long row: rows of 25 are short.
+    """
     rows = job[_ROWS]
+    flat = job[_HEIGHT] == 1 and (job[_DRAWS] == 0 or job[_LENGTH] == pitch)
     for part in prange((rows + chunk - 1) // chunk):
         t0 = part * chunk
         t1 = min(rows, t0 + chunk)
@@ -126,8 +131,10 @@ def _along_k(
         if own[_MULTIPLIERS] != 0:
             own[_MULTIPLIERS] += 4 * (t0 // job[_HEIGHT]) * job[_BLOCKS]
         own[_OFFSET] += t0 * job[_SR]
-        runs = (job[_LENGTH] + job[_RUN] - 1) // job[_RUN]
-        _run_on(buffer, own, runs * ((t1 - t0 + job[_TILE] - 1) // job[_TILE]))
+        if flat:
+            own[_ROWS], own[_LENGTH] = 1, (t1 - t0) * pitch
+        runs = (own[_LENGTH] + job[_RUN] - 1) // job[_RUN]
+        _run_on(buffer, own, runs * ((own[_ROWS] + job[_TILE] - 1) // job[_TILE]))
 
 
 @kernel(parallel=True)

@@ -3,9 +3,9 @@
 from typing import Any
 
 from extensor import ops
-from extensor.nn.init import kaiming
+from extensor.nn.init import FIRST, kaiming
 from extensor.nn.module import Module
-from extensor.noise import Key, key
+from extensor.noise import Key
 from extensor.recipe import Recipe
 from extensor.tensor import ExTensor
 
@@ -41,7 +41,7 @@ class Conv2d(Module):
         padding: Size = 0,
         bias: bool = True,
         recipe: Recipe | None = None,
-        key: Key = key(0),
+        key: Key = FIRST,
     ) -> None:
         self.recipe, self.stride, self.padding = recipe, pair(stride), pair(padding)
         kernel = pair(kernel_size)

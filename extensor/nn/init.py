@@ -5,9 +5,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from extensor.noise import Key, words
+from extensor.noise import Key, key, words
 from extensor.storage import Native
 from extensor.tensor import ExTensor
+
+FIRST = key(0)
+"""The key of layers that are given none."""
 
 
 def uniform(shape: tuple[int, ...], bound: float, key: Key) -> NDArray[np.float32]:

@@ -2,9 +2,9 @@
 
 
 from extensor import ops
-from extensor.nn.init import kaiming
+from extensor.nn.init import FIRST, kaiming
 from extensor.nn.module import Module
-from extensor.noise import Key, key
+from extensor.noise import Key
 from extensor.recipe import Recipe
 from extensor.tensor import ExTensor
 
@@ -29,7 +29,7 @@ class Linear(Module):
         *,
         bias: bool = True,
         recipe: Recipe | None = None,
-        key: Key = key(0),
+        key: Key = FIRST,
     ) -> None:
         self.recipe = recipe
         self.weight = kaiming((out_features, in_features), in_features, key.fold(0))

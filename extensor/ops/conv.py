@@ -52,48 +52,50 @@ _POOL = (
     Sample((_IMAGE,), {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1)}),
 )
 
+# fmt: off
 conv2d: Op = op("conv2d", kernels.conv2d, _conv2d_grad,
             "y[n,o,i,j] = sum over c, p, q of x[n,c,i s+p,j s+q] w[o,c,p,q]",
-            saves=(0, 1), samples=_CONV)  # fmt: skip
+            saves=(0, 1), samples=_CONV)
 conv2d_input_grad: Op = op(
     "conv2d_input_grad", kernels.conv2d_input_grad,
     lambda gg, y, g, w, x_shape, stride=(1, 1), padding=(0, 0): (
         conv2d(gg, w, stride=stride, padding=padding),
         conv2d_weight_grad(g, gg, w_shape=w.shape, stride=stride, padding=padding)),
     "the gradient of conv2d for x: g spread back through w", saves=(0, 1), method=False,
-    samples=(Sample(((2, 4, 4, 4), (4, 3, 3, 3)), {"x_shape": _IMAGE}),))  # fmt: skip
+    samples=(Sample(((2, 4, 4, 4), (4, 3, 3, 3)), {"x_shape": _IMAGE}),))
 conv2d_weight_grad: Op = op(
     "conv2d_weight_grad", kernels.conv2d_weight_grad,
     lambda gg, y, g, x, w_shape, stride=(1, 1), padding=(0, 0): (
         conv2d(x, gg, stride=stride, padding=padding),
         conv2d_input_grad(g, gg, x_shape=x.shape, stride=stride, padding=padding)),
     "the gradient of conv2d for w: g correlated with x", saves=(0, 1), method=False,
-    samples=(Sample(((2, 4, 4, 4), _IMAGE), {"w_shape": (4, 3, 3, 3)}),))  # fmt: skip
+    samples=(Sample(((2, 4, 4, 4), _IMAGE), {"w_shape": (4, 3, 3, 3)}),))
 max_pool2d: Op = op(
     "max_pool2d", pool.max_pool2d,
     lambda g, y, x, kernel, stride, padding=(0, 0): (
         max_pool2d_grad(g, x, y, kernel=kernel, stride=stride, padding=padding),),
-    "the largest of every window", saves=(0, "y"), samples=_POOL)  # fmt: skip
+    "the largest of every window", saves=(0, "y"), samples=_POOL)
 max_pool2d_grad: Op = op(
     "max_pool2d_grad", pool.max_pool2d_grad,
     lambda gg, out, g, x, y, kernel, stride, padding=(0, 0): (
         max_pool2d_pick(gg, x, y, kernel=kernel, stride=stride, padding=padding), None, None),
     "g at the first largest of every window", saves=(1, 2), method=False,
-    samples=(Sample(((2, 3, 3, 3), _IMAGE, (2, 3, 3, 3)), _POOL[0].attributes),))  # fmt: skip
+    samples=(Sample(((2, 3, 3, 3), _IMAGE, (2, 3, 3, 3)), _POOL[0].attributes),))
 max_pool2d_pick: Op = op(
     "max_pool2d_pick", _max_pool_pick,
     lambda g, out, gg, x, y, kernel, stride, padding=(0, 0): (
         max_pool2d_grad(g, x, y, kernel=kernel, stride=stride, padding=padding), None, None),
     "the numbers at the first largest x of every window", saves=(1, 2), method=False,
-    samples=(Sample((_IMAGE, _IMAGE, (2, 3, 3, 3)), _POOL[0].attributes),))  # fmt: skip
+    samples=(Sample((_IMAGE, _IMAGE, (2, 3, 3, 3)), _POOL[0].attributes),))
 avg_pool2d: Op = op(
     "avg_pool2d", pool.avg_pool2d,
     lambda g, y, x, kernel, stride, padding=(0, 0): (
         avg_pool2d_grad(g, x_shape=x.shape, kernel=kernel, stride=stride, padding=padding),),
-    "the mean of every window, padding counted as zeros", result="float", samples=_POOL)  # fmt: skip
+    "the mean of every window, padding counted as zeros", result="float", samples=_POOL)
 avg_pool2d_grad: Op = op(
     "avg_pool2d_grad", pool.avg_pool2d_grad,
     lambda gg, y, g, x_shape, kernel, stride, padding=(0, 0): (
         avg_pool2d(gg, kernel=kernel, stride=stride, padding=padding),),
     "g shared equally by every window", method=False, result="float",
-    samples=(Sample(((2, 3, 3, 3),), {"x_shape": _IMAGE, **_POOL[0].attributes}),))  # fmt: skip
+    samples=(Sample(((2, 3, 3, 3),), {"x_shape": _IMAGE, **_POOL[0].attributes}),))
+# fmt: on

@@ -55,75 +55,79 @@ def _gelu_grad(g: Any, x: Any) -> Any:
 
 
 # arithmetic -----------------------------------------------------------------------------------
+# fmt: off
 add: Op = _binary("add", np.add, lambda g, y, a, b: (g, g), "a + b")
 sub: Op = _binary("sub", np.subtract, lambda g, y, a, b: (g, -g), "a - b")
 mul: Op = _binary("mul", np.multiply, lambda g, y, a, b: (g * b, g * a), "a * b", saves=(0, 1))
 div: Op = _binary("div", np.divide, lambda g, y, a, b: (g / b, -(g * a) / (b * b)), "a / b",
-              saves=(0, 1), result="float", domain=(0.5, 2.0))  # fmt: skip
+              saves=(0, 1), result="float", domain=(0.5, 2.0))
 pow: Op = _binary("pow", np.power, lambda g, y, a, b: (g * b * pow(a, b - 1.0), g * y * log(a)),
-              "a to the power b", saves=(0, 1, "y"), domain=(0.5, 2.0))  # fmt: skip
+              "a to the power b", saves=(0, 1, "y"), domain=(0.5, 2.0))
 maximum: Op = _binary("maximum", np.maximum,
                   lambda g, y, a, b: (g * tie_weight(a, b), g * tie_weight(b, a)),
                   "the larger of a and b; NaN propagates; ties share the gradient",
-                  saves=(0, 1))  # fmt: skip
+                  saves=(0, 1))
 minimum: Op = _binary("minimum", np.minimum,
                   lambda g, y, a, b: (g * tie_weight(b, a), g * tie_weight(a, b)),
                   "the smaller of a and b; NaN propagates; ties share the gradient",
-                  saves=(0, 1))  # fmt: skip
+                  saves=(0, 1))
 tie_weight: Op = _binary("tie_weight", lambda a, b: np.heaviside(a - b, 0.5).astype(a.dtype),
-                     lambda g, y, a, b: (None, None), "1 where a > b, 1/2 where equal, else 0")  # fmt: skip
+                     lambda g, y, a, b: (None, None), "1 where a > b, 1/2 where equal, else 0")
 neg: Op = _unary("neg", np.negative, lambda g, y, x: (-g,), "-x")
 abs: Op = _unary("abs", np.abs, lambda g, y, x: (g * sign(x),), "|x|", saves=(0,))
 sign: Op = _unary("sign", np.sign, lambda g, y, x: (None,), "-1, 0 or 1")
 square: Op = _unary("square", np.square, lambda g, y, x: (g * x * 2.0,), "x * x", saves=(0,))
 reciprocal: Op = _unary("reciprocal", lambda x: 1 / x, lambda g, y, x: (-g * y * y,), "1 / x",
-                    saves=("y",), result="float", domain=(0.5, 2.0))  # fmt: skip
+                    saves=("y",), result="float", domain=(0.5, 2.0))
 sqrt: Op = _unary("sqrt", np.sqrt, lambda g, y, x: (g * 0.5 / y,), "the square root",
-              saves=("y",), result="float", domain=(0.5, 2.0))  # fmt: skip
+              saves=("y",), result="float", domain=(0.5, 2.0))
 rsqrt: Op = _unary("rsqrt", lambda x: 1 / np.sqrt(x), lambda g, y, x: (g * y * y * y * -0.5,),
-               "1 / sqrt(x)", saves=("y",), result="float", domain=(0.5, 2.0))  # fmt: skip
+               "1 / sqrt(x)", saves=("y",), result="float", domain=(0.5, 2.0))
 floor: Op = _unary("floor", np.floor, lambda g, y, x: (None,), "the largest integer below or at x")
 ceil: Op = _unary("ceil", np.ceil, lambda g, y, x: (None,), "the smallest integer above or at x")
 round: Op = _unary("round", np.rint, lambda g, y, x: (None,), "the nearest integer, ties to even")
 
 # exponentials ---------------------------------------------------------------------------------
-exp: Op = _unary("exp", np.exp, lambda g, y, x: (g * y,), "e to the x", saves=("y",), result="float")
+exp: Op = _unary("exp", np.exp, lambda g, y, x: (g * y,), "e to the x",
+             saves=("y",), result="float")
 log: Op = _unary("log", np.log, lambda g, y, x: (g / x,), "the natural logarithm",
-             saves=(0,), result="float", domain=(0.5, 2.0))  # fmt: skip
+             saves=(0,), result="float", domain=(0.5, 2.0))
 log1p: Op = _unary("log1p", np.log1p, lambda g, y, x: (g / (x + 1.0),), "log(1 + x)",
-               saves=(0,), result="float", domain=(-0.5, 2.0))  # fmt: skip
+               saves=(0,), result="float", domain=(-0.5, 2.0))
 expm1: Op = _unary("expm1", np.expm1, lambda g, y, x: (g * (y + 1.0),), "exp(x) - 1",
-               saves=("y",), result="float")  # fmt: skip
+               saves=("y",), result="float")
 sin: Op = _unary("sin", np.sin, lambda g, y, x: (g * cos(x),), "sine", saves=(0,), result="float")
-cos: Op = _unary("cos", np.cos, lambda g, y, x: (-g * sin(x),), "cosine", saves=(0,), result="float")
+cos: Op = _unary("cos", np.cos, lambda g, y, x: (-g * sin(x),), "cosine",
+             saves=(0,), result="float")
 tanh: Op = _unary("tanh", np.tanh, lambda g, y, x: (g * (1.0 - y * y),), "hyperbolic tangent",
-              saves=("y",), result="float")  # fmt: skip
+              saves=("y",), result="float")
 erf: Op = _unary("erf", _erf, lambda g, y, x: (g * exp(-(x * x)) * (2 / math.sqrt(math.pi)),),
-             "the error function", saves=(0,), result="float")  # fmt: skip
+             "the error function", saves=(0,), result="float")
 
 # activations ----------------------------------------------------------------------------------
 relu: Op = _unary("relu", kernels.relu, lambda g, y, x: (relu_grad(g, y),),
-              "max(x, 0)", saves=("y",))  # fmt: skip
+              "max(x, 0)", saves=("y",))
 relu_grad: Op = op("relu_grad", kernels.relu_grad, lambda gg, out, g, y: (relu_grad(gg, y), None),
                "g where y > 0, else 0", saves=(1,), samples=(Sample(((3, 4), (3, 4))),),
-               method=False)  # fmt: skip
-leaky_relu: Op = _unary("leaky_relu", lambda x, slope=0.01: np.where(x > 0, x, x * x.dtype.type(slope)),
+               method=False)
+leaky_relu: Op = _unary("leaky_relu",
+                    lambda x, slope=0.01: np.where(x > 0, x, x * x.dtype.type(slope)),
                     lambda g, y, x, slope=0.01: (where(x > 0.0, g, g * slope),),
-                    "x where x > 0, else slope * x", saves=(0,))  # fmt: skip
+                    "x where x > 0, else slope * x", saves=(0,))
 sigmoid: Op = _unary("sigmoid", _sigmoid, lambda g, y, x: (g * y * (1.0 - y),), "1 / (1 + exp(-x))",
-                 saves=("y",), result="float")  # fmt: skip
+                 saves=("y",), result="float")
 silu: Op = _unary("silu", lambda x: x * _sigmoid(x),
               lambda g, y, x: (g * (sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)))),),
-              "x * sigmoid(x)", saves=(0,), result="float")  # fmt: skip
+              "x * sigmoid(x)", saves=(0,), result="float")
 softplus: Op = _unary("softplus", lambda x: np.logaddexp(x, x.dtype.type(0)),
                   lambda g, y, x: (g * sigmoid(x),), "log(1 + exp(x))",
-                  saves=(0,), result="float")  # fmt: skip
+                  saves=(0,), result="float")
 gelu: Op = _unary("gelu", _gelu, lambda g, y, x: (_gelu_grad(g, x),),
-              "x times the normal distribution function of x", saves=(0,), result="float")  # fmt: skip
+              "x times the normal distribution function of x", saves=(0,), result="float")
 clip: Op = _unary("clip", lambda x, low=-1.0, high=1.0: np.clip(x, low, high).astype(x.dtype),
               lambda g, y, x, low=-1.0, high=1.0: (
                   where(logical_and(x >= low, x <= high), g, g * 0.0),),
-              "x limited to low .. high", saves=(0,))  # fmt: skip
+              "x limited to low .. high", saves=(0,))
 
 # comparisons and choice -----------------------------------------------------------------------
 equal: Op = _binary("equal", np.equal, None, "a == b", result="bool")
@@ -141,4 +145,5 @@ isfinite: Op = _unary("isfinite", np.isfinite, None, "whether x is a finite numb
 where: Op = op("where", lambda c, a, b: np.where(np.asarray(c, bool), a, b),
            _unbroadcast(lambda g, y, c, a, b: (None, where(c, g, g * 0.0), where(c, g * 0.0, g))),
            "a where the condition holds, else b", saves=(0,), typed=slice(1, None),
-           samples=(Sample(((3, 4), (3, 4), (3, 4))), Sample(((4,), (3, 4), (1,)))))  # fmt: skip
+           samples=(Sample(((3, 4), (3, 4), (3, 4))), Sample(((4,), (3, 4), (1,)))))
+# fmt: on

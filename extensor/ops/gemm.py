@@ -14,8 +14,8 @@ import numpy as np
 from extensor.errors import GraphError, KeyMissingError, ShapeError
 from extensor.formats import Element
 from extensor.kernels.cast import encode_elements
-from extensor.kernels.images import images_of, rows_of
 from extensor.kernels.im2col import fold, patches
+from extensor.kernels.images import images_of, rows_of
 from extensor.kernels.window import out_size
 from extensor.noise import Key
 from extensor.ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
@@ -27,6 +27,7 @@ from extensor.recipe import GEMMS, Operand, Recipe
 from extensor.storage import Blocked, Coded, Native, Storage
 
 Pair = tuple[int, int]
+PLAIN = Recipe("fp32")
 
 
 class Gemm(NamedTuple):
@@ -102,21 +103,22 @@ def check_key(recipe: Recipe, key: Key | None) -> None:
 
 # linear -----------------------------------------------------------------------------------------
 def _linear(
-    x: Any, w: Any, recipe: Recipe = Recipe("fp32"), key: Key | None = None, exact: bool = False
+    x: Any, w: Any, recipe: Recipe = PLAIN, key: Key | None = None, exact: bool = False
 ) -> Any:
     if w.ndim != 2 or x.ndim < 1 or x.shape[-1] != w.shape[1]:
         raise ShapeError(f"linear: shapes {x.shape} and {w.shape}; allowed: (..., K) and (N, K)")
     check_key(recipe, key)
     rows = _matrix(x)
     fprop, wgrad = gemm_of(recipe, "fprop", key), gemm_of(recipe, "wgrad", key)
-    qx, qw = operand(rows, fprop.first, 1, fprop.keys[0]), operand(w, fprop.second, 1, fprop.keys[1])
+    qx = operand(rows, fprop.first, 1, fprop.keys[0])
+    qw = operand(w, fprop.second, 1, fprop.keys[1])
     y = product(qx, transposed(qw), exact).reshape(*x.shape[:-1], w.shape[0])
     return Native(y), operand(rows, wgrad.second, 0, wgrad.keys[1])
 
 
 def _linear_grad(
     g: Any, y: Any, x: Any, w: Any, aux: Any,
-    recipe: Recipe = Recipe("fp32"), key: Key | None = None, exact: bool = False,
+    recipe: Recipe = PLAIN, key: Key | None = None, exact: bool = False,
 ) -> tuple[Any, ...]:  # fmt: skip
     _check_once_differentiable("linear")
     rows = _matrix(arrays_of(g.storage))
@@ -133,7 +135,7 @@ def _linear_grad(
 # convolution ------------------------------------------------------------------------------------
 def _conv(
     x: Any, w: Any, stride: Pair = (1, 1), padding: Pair = (0, 0),
-    recipe: Recipe = Recipe("fp32"), key: Key | None = None, exact: bool = False,
+    recipe: Recipe = PLAIN, key: Key | None = None, exact: bool = False,
 ) -> Any:  # fmt: skip
     if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1]:
         raise ShapeError(
@@ -157,7 +159,7 @@ def _conv(
 
 def _conv_grad(
     g: Any, y: Any, x: Any, w: Any, aux: Any, stride: Pair = (1, 1), padding: Pair = (0, 0),
-    recipe: Recipe = Recipe("fp32"), key: Key | None = None, exact: bool = False,
+    recipe: Recipe = PLAIN, key: Key | None = None, exact: bool = False,
 ) -> tuple[Any, ...]:  # fmt: skip
     _check_once_differentiable("conv2d")
     array, how = arrays_of(g.storage), {"stride": stride, "padding": padding}
@@ -180,12 +182,14 @@ def _conv_grad(
     return (None if dx is None else type(g)(dx)), type(g)(dw)
 
 
+# fmt: off
 linear: Op = op("linear", _linear, _linear_grad,
             "x Wᵀ, the three GEMMs under a recipe", saves=(1,), aux=True, method=False, smooth=1,
-            samples=(Sample(((3, 4), (5, 4))), Sample(((2, 3, 4), (5, 4)))))  # fmt: skip
+            samples=(Sample(((3, 4), (5, 4))), Sample(((2, 3, 4), (5, 4)))))
 conv: Op = op("conv", _conv, _conv_grad,
-          "conv2d as a product of patches, the three GEMMs under a recipe", saves=(1,), aux=True, smooth=1,
-          method=False, samples=(Sample(((2, 3, 6, 6), (4, 3, 3, 3))),))  # fmt: skip
+          "conv2d as a product of patches, the three GEMMs under a recipe",
+          saves=(1,), aux=True, smooth=1, method=False, samples=(Sample(((2, 3, 6, 6), (4, 3, 3, 3))),))
+# fmt: on
 
 
 def linear_gemms(

@@ -44,22 +44,24 @@ def _cross_entropy_grad(g: Any, y: Any, z: Any, labels: Any) -> tuple[Any, ...]:
     return g * (softmax(z) - one_hot(labels, classes=classes)) * (1.0 / n), None
 
 
+# fmt: off
 softmax: Op = op("softmax", _softmax,
              lambda g, y, x, axis=-1: (y * (g - (g * y).sum(axis=axis, keepdims=True)),),
              "exp(x) / sum(exp(x)) along an axis", saves=("y",), result="float",
-             samples=(Sample(((3, 4),)), Sample(((3, 4),), {"axis": 0})))  # fmt: skip
+             samples=(Sample(((3, 4),)), Sample(((3, 4),), {"axis": 0})))
 log_softmax: Op = op("log_softmax", _log_softmax,
                  lambda g, y, x, axis=-1: (g - y.exp() * g.sum(axis=axis, keepdims=True),),
                  "x - log(sum(exp(x))) along an axis", saves=("y",), result="float",
-                 samples=(Sample(((3, 4),)), Sample(((3, 4),), {"axis": 0})))  # fmt: skip
+                 samples=(Sample(((3, 4),)), Sample(((3, 4),), {"axis": 0})))
 one_hot: Op = op("one_hot", _one_hot, None, "1 at the label, else 0, as float32", method=False,
              typed=slice(0, 0), result="float",
-             samples=(Sample((np.array([0, 2, 1]),), {"classes": 4}),))  # fmt: skip
+             samples=(Sample((np.array([0, 2, 1]),), {"classes": 4}),))
 cross_entropy: Op = op("cross_entropy", _cross_entropy, _cross_entropy_grad,
                    "the mean over rows of log(sum(exp(z))) - z[label]", saves=(0, 1),
                    typed=slice(0, 1), result="float",
-                   samples=(Sample(((3, 4), np.array([0, 3, 1]))),))  # fmt: skip
+                   samples=(Sample(((3, 4), np.array([0, 3, 1]))),))
 mse_loss: Op = op("mse_loss", lambda a, b: np.square(a - b).mean(dtype=a.dtype),
               lambda g, y, a, b: (g * (a - b) * (2.0 / a.size), g * (b - a) * (2.0 / a.size)),
               "the mean of (a - b) squared", saves=(0, 1), result="float", method=False,
-              samples=(Sample(((3, 4), (3, 4))),))  # fmt: skip
+              samples=(Sample(((3, 4), (3, 4))),))
+# fmt: on

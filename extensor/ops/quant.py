@@ -98,16 +98,22 @@ _QUANTIZED = (
     Sample(((3, 40),), {"quantizer": Quantizer(NVFP4, ste="clip"), **_HOW}),
 )
 
+# fmt: off
 cast: Op = _row(_Cast, "cast", _cast_meaning, lambda g, y, x, dtype: (cast(g, dtype=x.dtype)
             if x.dtype.kind == "native" else g,),
             "the same values in another format, rounded once; the gradient passes through",
             method=False, smooth=0,
-            samples=(Sample(((3, 4),), {"dtype": BF16}), Sample(((3, 4),), {"dtype": FP64})))  # fmt: skip
+            samples=(Sample(((3, 4),), {"dtype": BF16}), Sample(((3, 4),), {"dtype": FP64})))
+# fmt: on
+# fmt: off
 quantize: Op = _row(_Quantize, "quantize", _quantize_meaning, _through_or_clip,
                 "x in a block format; the straight-through gradient is the identity",
-                saves=(0,), method=False, smooth=0, samples=_QUANTIZED)  # fmt: skip
+                saves=(0,), method=False, smooth=0, samples=_QUANTIZED)
+# fmt: on
+# fmt: off
 unclipped: Op = op("unclipped", _unclipped, None, "1 where quantizing does not clip x, else 0",
-               method=False, samples=(Sample(((3, 40),), {"quantizer": Quantizer(MXFP4)}),))  # fmt: skip
+               method=False, samples=(Sample(((3, 40),), {"quantizer": Quantizer(MXFP4)}),))
+# fmt: on
 
 def _rotate(x: Any, n: int, axis: int = -1, signs: tuple[int, ...] = ()) -> Any:
     moved = np.moveaxis(np.asarray(x, np.float32), axis, -1)
@@ -136,6 +142,8 @@ def sign_pattern(length: int, n: int, signs: tuple[int, ...], axis: int, ndim: i
     return np.array(pattern, np.float32).reshape(shape)
 
 
+# fmt: off
 rotate: Op = op("rotate", _rotate, _rotate_back,
             "x diag(s) H_n / sqrt(n) by blocks of n along an axis, in float32", method=False,
-            samples=(Sample(((2, 20),), {"n": 16, "axis": -1, "signs": (1, -1) * 8}),), smooth=0)  # fmt: skip
+            samples=(Sample(((2, 20),), {"n": 16, "axis": -1, "signs": (1, -1) * 8}),), smooth=0)
+# fmt: on

@@ -49,27 +49,35 @@ def _reduction(name: str, meaning: Any, grad: Any, doc: str, **facts: Any) -> Op
     return op(name, meaning, grad, doc, samples=REDUCE, **facts)
 
 
-sum: Op = _reduction("sum", lambda x, axis=None, keepdims=False: np.sum(x, axis=axis, keepdims=keepdims),
+# fmt: off
+sum: Op = _reduction("sum",
+                     lambda x, axis=None, keepdims=False: np.sum(x, axis=axis, keepdims=keepdims),
                  lambda g, y, x, axis=None, keepdims=False: (_spread(g, x, axis),), "the sum",
-                 result="sum")  # fmt: skip
+                 result="sum")
 mean: Op = _reduction("mean",
                   lambda x, axis=None, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
                   lambda g, y, x, axis=None, keepdims=False: (
                       _spread(g, x, axis) * (1.0 / count(x.shape, axis)),),
-                  "the mean", result="float")  # fmt: skip
-max: Op = _reduction("max", lambda x, axis=None, keepdims=False: np.max(x, axis=axis, keepdims=keepdims),
-                 _extreme, "the largest; NaN propagates", saves=(0, "y"))  # fmt: skip
-min: Op = _reduction("min", lambda x, axis=None, keepdims=False: np.min(x, axis=axis, keepdims=keepdims),
-                 _extreme, "the smallest; NaN propagates", saves=(0, "y"))  # fmt: skip
+                  "the mean", result="float")
+max: Op = _reduction("max",
+                     lambda x, axis=None, keepdims=False: np.max(x, axis=axis, keepdims=keepdims),
+                 _extreme, "the largest; NaN propagates", saves=(0, "y"))
+min: Op = _reduction("min",
+                     lambda x, axis=None, keepdims=False: np.min(x, axis=axis, keepdims=keepdims),
+                 _extreme, "the smallest; NaN propagates", saves=(0, "y"))
 logsumexp: Op = _reduction("logsumexp", _logsumexp,
                        lambda g, y, x, axis=None, keepdims=False: (
-                           _spread(g, x, axis) * (x - reshape(y, shape=kept(x.shape, axis))).exp(),),
-                       "log(sum(exp(x))), without overflow", saves=(0, "y"), result="float")  # fmt: skip
+                           _spread(g, x, axis)
+                           * (x - reshape(y, shape=kept(x.shape, axis))).exp(),),
+                       "log(sum(exp(x))), without overflow", saves=(0, "y"), result="float")
 argmax: Op = op("argmax", lambda x, axis=None: np.argmax(x, axis=axis), None,
-            "the index of the first largest", result="index", samples=REDUCE[:2])  # fmt: skip
+            "the index of the first largest", result="index", samples=REDUCE[:2])
 argmin: Op = op("argmin", lambda x, axis=None: np.argmin(x, axis=axis), None,
-            "the index of the first smallest", result="index", samples=REDUCE[:2])  # fmt: skip
-all: Op = _reduction("all", lambda x, axis=None, keepdims=False: np.all(x, axis=axis, keepdims=keepdims),
-                 None, "whether all are true", result="bool")  # fmt: skip
-any: Op = _reduction("any", lambda x, axis=None, keepdims=False: np.any(x, axis=axis, keepdims=keepdims),
-                 None, "whether any is true", result="bool")  # fmt: skip
+            "the index of the first smallest", result="index", samples=REDUCE[:2])
+all: Op = _reduction("all",
+                     lambda x, axis=None, keepdims=False: np.all(x, axis=axis, keepdims=keepdims),
+                 None, "whether all are true", result="bool")
+any: Op = _reduction("any",
+                     lambda x, axis=None, keepdims=False: np.any(x, axis=axis, keepdims=keepdims),
+                 None, "whether any is true", result="bool")
+# fmt: on

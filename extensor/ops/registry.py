@@ -6,11 +6,12 @@ under the storage kinds of the operands and the device; where none fits there is
 fallback: decode, compute natively, and round the result to the promoted format.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import reduce
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ class Sample(NamedTuple):
     where it holds labels) and attributes."""
 
     shapes: tuple[Any, ...]
-    attributes: dict[str, Any] = {}
+    attributes: Mapping[str, Any] = MappingProxyType({})
 
 
 class Registered(NamedTuple):

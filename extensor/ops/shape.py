@@ -81,37 +81,41 @@ def _pad_grad(g: Any, y: Any, x: Any, width: Any) -> tuple[Any, ...]:
     return (getitem(g, index=inner),)
 
 
+# fmt: off
 reshape: Op = _one("reshape", lambda x, shape: x.reshape(shape),
                lambda g, y, x, shape: (reshape(g, shape=x.shape),),
                "the same numbers in row-major order under another shape",
-               Sample(((3, 4),), {"shape": (2, 6)}), Sample(((2, 3),), {"shape": (-1,)}))  # fmt: skip
+               Sample(((3, 4),), {"shape": (2, 6)}), Sample(((2, 3),), {"shape": (-1,)}))
 permute: Op = _one("permute", _transpose,
                lambda g, y, x, axes: (permute(g, axes=_inverse(tuple(a % x.ndim for a in axes))),),
-               "axes in another order", Sample(((2, 3, 4),), {"axes": (2, 0, 1)}))  # fmt: skip
+               "axes in another order", Sample(((2, 3, 4),), {"axes": (2, 0, 1)}))
 expand_dims: Op = _one("expand_dims", lambda x, axis: np.expand_dims(x, axis),
                    lambda g, y, x, axis: (reshape(g, shape=x.shape),),
-                   "a new axis of length 1", Sample(((3, 4),), {"axis": 1}))  # fmt: skip
+                   "a new axis of length 1", Sample(((3, 4),), {"axis": 1}))
 squeeze: Op = _one("squeeze", lambda x, axis: np.squeeze(x, axis),
                lambda g, y, x, axis: (reshape(g, shape=x.shape),),
-               "without an axis of length 1", Sample(((3, 1, 4),), {"axis": 1}))  # fmt: skip
+               "without an axis of length 1", Sample(((3, 1, 4),), {"axis": 1}))
 broadcast_to: Op = _one("broadcast_to", lambda x, shape: np.broadcast_to(x, shape).copy(),
                     lambda g, y, x, shape: (sum_to(g, shape=x.shape),),
                     "repeated along new axes and axes of length 1",
-                    Sample(((3, 1),), {"shape": (2, 3, 4)}))  # fmt: skip
-flip: Op = _one("flip", lambda x, axis: np.flip(x, axis), lambda g, y, x, axis: (flip(g, axis=axis),),
-            "reversed along an axis", Sample(((3, 4),), {"axis": 1}))  # fmt: skip
-getitem: Op = _one("getitem", _getitem, lambda g, y, x, index: (put(g, index=index, shape=x.shape),),
+                    Sample(((3, 1),), {"shape": (2, 3, 4)}))
+flip: Op = _one("flip", lambda x, axis: np.flip(x, axis),
+                lambda g, y, x, axis: (flip(g, axis=axis),),
+            "reversed along an axis", Sample(((3, 4),), {"axis": 1}))
+getitem: Op = _one("getitem", _getitem,
+                   lambda g, y, x, index: (put(g, index=index, shape=x.shape),),
                "x[index]", Sample(((3, 4),), {"index": (slice(1, None), 2)}),
-               Sample(((3, 4),), {"index": (np.array([0, 2, 2]),)}))  # fmt: skip
+               Sample(((3, 4),), {"index": (np.array([0, 2, 2]),)}))
 put: Op = op("put", _put, lambda gg, y, g, index, shape: (getitem(gg, index=index),),
          "zeros with g added at the index (repeated places add up)", method=False,
-         samples=(Sample(((3,),), {"index": (np.array([0, 2, 2]),), "shape": (4,)}),))  # fmt: skip
+         samples=(Sample(((3,),), {"index": (np.array([0, 2, 2]),), "shape": (4,)}),))
 pad: Op = _one("pad", lambda x, width: np.pad(x, width), _pad_grad, "zeros around",
-           Sample(((2, 3),), {"width": ((1, 0), (2, 1))}), fills=True)  # fmt: skip
+           Sample(((2, 3),), {"width": ((1, 0), (2, 1))}), fills=True)
 concat: Op = _one("concat", _concat, _concat_grad, "joined along an axis",
-              Sample(((2, 3), (2, 4)), {"axis": 1}), method=False)  # fmt: skip
+              Sample(((2, 3), (2, 4)), {"axis": 1}), method=False)
 stack: Op = _one("stack", lambda *xs, axis=0: np.stack(xs, axis=axis), _stack_grad,
-             "joined along a new axis", Sample(((2, 3), (2, 3)), {"axis": 1}), method=False)  # fmt: skip
+             "joined along a new axis", Sample(((2, 3), (2, 3)), {"axis": 1}), method=False)
 sum_to: Op = op("sum_to", _sum_to, lambda g, y, x, shape: (broadcast_to(g, shape=x.shape),),
             "summed over the axes that broadcasting to x would repeat", method=False, result="sum",
-            samples=(Sample(((2, 3, 4),), {"shape": (3, 1)}),))  # fmt: skip
+            samples=(Sample(((2, 3, 4),), {"shape": (3, 1)}),))
+# fmt: on

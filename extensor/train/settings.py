@@ -17,12 +17,18 @@ class Preset(NamedTuple):
 
     epochs: int
     batch_size: int
+    sgd: float
+    """The learning rate of SGD with momentum 0.9 and a cosine schedule."""
 
 
-PRESETS = {"digits": Preset(15, 32), "mnist": Preset(3, 128), "fashion": Preset(10, 128)}
+PRESETS = {
+    "digits": Preset(15, 32, 0.02),
+    "mnist": Preset(3, 128, 0.05),
+    "fashion": Preset(10, 128, 0.05),
+}
 """The data sets by name."""
-RATES = {"sgd": 0.05, "adam": 0.001, "adamw": 0.001}
-"""The optimizers by name, with their learning rates."""
+RATES = {"sgd": None, "adam": 0.001, "adamw": 0.001}
+"""The optimizers by name; learning rates where they do not depend on the data."""
 SCHEDULES = dict.fromkeys(("cosine", "constant", "step"))
 """The schedules by name."""
 
@@ -48,7 +54,7 @@ class Task:
     optimizer: str = "sgd"
     """sgd, adam or adamw."""
     lr: float | None = None
-    """Learning rate at the start; 0.05 for sgd, 0.001 for adam and adamw."""
+    """Learning rate at the start; sgd 0.02 for digits, else 0.05; adam and adamw 0.001."""
     momentum: float = 0.9
     """Momentum of sgd."""
     nesterov: bool = False
@@ -83,7 +89,7 @@ class Settings(Task):
     def resolved(self) -> "Settings":
         """The same with every default filled in; ``FormatError`` for what is out of range."""
         preset = choose("data", self.data, PRESETS)
-        rate = choose("optimizer", self.optimizer, RATES)
+        rate = choose("optimizer", self.optimizer, RATES) or preset.sgd
         choose("schedule", self.schedule, SCHEDULES)
         done = replace(
             self,

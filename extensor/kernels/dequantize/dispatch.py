@@ -5,18 +5,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extensor.errors import DTypeError
+from extensor.errors import DTypeError, ShapeError
 from extensor.kernels.dequantize.fast import dequantize_fast, supports
 from extensor.kernels.dequantize.general import decode_blocks, scale_values, value_table
 from extensor.kernels.packed import Packed
 
 
-def dequantize(p: Packed, dtype: Any = np.float32) -> NDArray[Any]:
+def dequantize(
+    p: Packed, dtype: Any = np.float32, *, out: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """The numbers that packed rows mean, C-contiguous (rows, K).
 
     dtype
         float32 (one rounding, in the product with the tensor scale) or float64. A value beyond
         float32 becomes Inf there; a block whose scale is NaN is NaN.
+    out
+        Where to write: a C-contiguous (rows, K) array of a dtype above, which then decides. A new
+        one of many megabytes costs as much as the decoding.
 
     >>> from extensor.formats import MXFP4
     >>> codes = np.full((1, 16), 0x72, np.uint8)                # codes 2 and 7: 1 and 6
@@ -24,9 +29,15 @@ def dequantize(p: Packed, dtype: Any = np.float32) -> NDArray[Any]:
     >>> dequantize(p).tolist()
     [[2.0, 12.0, 2.0, 12.0, 2.0]]
     """
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise DTypeError(f"dequantize: dtype {np.dtype(dtype)}; allowed: float32, float64")
-    out = np.empty((p.rows, p.length), dtype)
+    given = np.dtype(dtype) if out is None else out.dtype
+    if given not in (np.float32, np.float64):
+        raise DTypeError(f"dequantize: dtype {given}; allowed: float32, float64")
+    if out is None:
+        out = np.empty((p.rows, p.length), given)
+    elif out.shape != (p.rows, p.length) or not out.flags.c_contiguous:
+        raise ShapeError(
+            f"dequantize: out of shape {out.shape}; allowed: C-contiguous {(p.rows, p.length)}"
+        )
     if out.size and out.dtype == np.float32 and supports(p.fmt):
         dequantize_fast(p, out)
     elif out.size:

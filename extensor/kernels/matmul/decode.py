@@ -19,15 +19,15 @@ def value_at(
 ) -> np.float32:
     """The value of element k of a packed row, by the table of `operand.element_table`."""
     if bits == 8:
-        return table[codes[row, k]]
+        return np.float32(table[codes[row, k]])
     if bits == 4:
-        return table[2 * np.int64(codes[row, k >> 1]) + (k & 1)]
+        return np.float32(table[2 * np.int64(codes[row, k >> 1]) + (k & 1)])
     at = bits * k
     shift = at & 7
     word = np.int64(codes[row, at >> 3]) >> shift
     if shift + bits > 8:
         word |= np.int64(codes[row, (at >> 3) + 1]) << (8 - shift)
-    return table[word & ((1 << bits) - 1)]
+    return np.float32(table[word & ((1 << bits) - 1)])
 
 
 @kernel()

@@ -21,15 +21,17 @@ Floats = NDArray[np.float32]
 LANE_FLOATS = 1 << 18
 """Decoded lane operand at a time: 1 MiB, more only where 16 rows of it are longer."""
 
-CHUNK = 16 * ROWS
-"""Rows of a chunk, fewer where that makes less than eight chunks; not a matter of bits."""
+CHUNK_FLOATS, CHUNK_ROWS = 48 << 10, 480
+"""A decoded row panel fits the second-level cache and has at most so many rows, fewer where that
+makes less than eight chunks; not a matter of bits."""
 
 SKINNY = 32
 """A first operand of at most so many rows, fewer than the second has, becomes the lanes."""
 
 
-def _chunk(rows: int) -> int:
-    return max(ROWS, min(CHUNK, -(-rows // 8) // ROWS * ROWS))
+def _chunk(rows: int, panel: int) -> int:
+    most = min(CHUNK_ROWS, CHUNK_FLOATS // panel, -(-rows // 8))
+    return max(ROWS, most // ROWS * ROWS)
 
 
 def _lane_groups(
@@ -59,7 +61,7 @@ def blocked_product(a: Packed, b: Packed) -> Floats:
     out = np.empty((x.rows, w.rows), np.float32)
     rows = side(x)
     for n0, n1, lanes, panel, scales in _lane_groups(side(w), seg, w.rows):
-        block_product(rows, _chunk(x.rows), seg, lanes, panel, scales, out, n0, n1)
+        block_product(rows, _chunk(x.rows, seg.longest), seg, lanes, panel, scales, out, n0, n1)
     return np.ascontiguousarray(out.T) if swap else out
 
 
@@ -72,5 +74,5 @@ def native_product(x: Floats, b: Packed, fused: bool) -> Floats:
     out = np.empty((x.shape[0], b.rows), np.float32)
     for n0, n1, lanes, panel, scales in _lane_groups(side(b), seg, b.rows):
         fold_lanes(seg, lanes, panel, scales)
-        plain_product(x, _chunk(x.shape[0]), seg, lanes, panel, fused, out, n0, n1)
+        plain_product(x, _chunk(x.shape[0], seg.longest), seg, lanes, panel, fused, out, n0, n1)
     return out

@@ -26,12 +26,13 @@ Floats = NDArray[np.float32]
 @kernel(parallel=True)
 def fold_lanes(seg: Segments, lanes: int, panel: Floats, scales: Floats) -> None:
     """Multiply a lane panel (tiles, K, lanes) by its scales (tiles, S, lanes), in place."""
-    length = seg.starts[-1]
+    starts = seg.starts
+    length = starts[-1]
     count = len(seg.first)
     for job in prange(len(scales) // lanes):
         t = job // count
         s = job - t * count
-        for k in range(seg.starts[s], seg.starts[s + 1]):
+        for k in range(starts[s], starts[s + 1]):
             for lane in range(lanes):
                 panel[(t * length + k) * lanes + lane] *= scales[job * lanes + lane]
 
@@ -39,15 +40,16 @@ def fold_lanes(seg: Segments, lanes: int, panel: Floats, scales: Floats) -> None
 @kernel(parallel=True)
 def folded_rows(side: Side, r0: int, r1: int, seg: Segments, out: Floats) -> None:
     """Rows r0 .. r1, element * block scale, into ``out`` (flat, one element longer)."""
-    length = seg.starts[-1]
-    count = len(seg.first)
+    starts, first = seg.starts, seg.first
+    length = starts[-1]
+    count = len(first)
     for row in prange(r1 - r0):
         scales = np.empty(count, np.float32)
         line = np.empty(length + 1, np.float32)
         decode_rows(side, r0 + row, 1, 0, length, line, length)
-        scale_rows(side, r0 + row, 1, seg.first, 0, count, scales)
+        scale_rows(side, r0 + row, 1, first, 0, count, scales)
         for s in range(count):
-            for k in range(seg.starts[s], seg.starts[s + 1]):
+            for k in range(starts[s], starts[s + 1]):
                 line[k] *= scales[s]
         copy_floats(line, 0, length, out, row * length)
 
@@ -70,12 +72,13 @@ def plain_chunk(
     padded = (rows + ROWS - 1) // ROWS * ROWS
     tiles = (n1 - n0 + lanes - 1) // lanes
     wide = tiles * lanes
-    length = seg.starts[-1]
+    starts, cuts = seg.starts, seg.cuts
+    length = starts[-1]
     acc = np.zeros(padded * wide, np.float32)
     panel = np.zeros(padded * seg.longest, np.float32)
-    for c in range(len(seg.cuts) - 1):
-        k0 = seg.starts[seg.cuts[c]]
-        k1 = seg.starts[seg.cuts[c + 1]]
+    for c in range(len(cuts) - 1):
+        k0 = starts[cuts[c]]
+        k1 = starts[cuts[c + 1]]
         step = k1 - k0
         for r in range(rows):
             copy_floats(x, (r0 + r) * length + k0, step, panel, r * step)

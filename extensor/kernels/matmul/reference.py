@@ -17,6 +17,8 @@ rounded, and the tensor scale at the end.
 A scale product beyond float32 is Inf (a dot of 0 then gives NaN), as the multiply says.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,7 +76,7 @@ def exact_product(a: Packed, b: Packed) -> NDArray[np.float32]:
     with np.errstate(all="ignore"):
         for i, j in np.ndindex(out.shape):
             total = _F(0)
-            for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+            for start, stop in pairwise(cuts):
                 dot = _F(0)
                 for k in range(start, stop):
                     dot = dot + xs[i, k] * ws[j, k]

@@ -28,21 +28,22 @@ def lane_panels(
     panel (tiles, K, lanes) flat; scales (tiles, S, lanes) flat; tiles = ceil((r1 - r0) / lanes).
     """
     tiles = (r1 - r0 + lanes - 1) // lanes
-    pieces = len(seg.cuts) - 1
-    length = seg.starts[-1]
-    count = len(seg.first)
+    starts, cuts, second = seg.starts, seg.cuts, seg.second
+    pieces = len(cuts) - 1
+    length = starts[-1]
+    count = len(second)
     for job in prange(tiles * pieces):
         t = job // pieces
         c = job - t * pieces
         row = r0 + t * lanes
         n = min(lanes, r1 - row)
-        s0 = seg.cuts[c]
-        s1 = seg.cuts[c + 1]
-        k0 = seg.starts[s0]
+        s0 = cuts[c]
+        s1 = cuts[c + 1]
+        k0 = starts[s0]
         o = (t * length + k0) * lanes
-        decode_lanes(side, row, n, k0, seg.starts[s1], panel, o, lanes)
+        decode_lanes(side, row, n, k0, starts[s1], panel, o, lanes)
         o = (t * count + s0) * lanes
-        scale_lanes(side, row, n, seg.second, s0, s1, scales, o, lanes)
+        scale_lanes(side, row, n, second, s0, s1, scales, o, lanes)
 
 
 @kernel()
@@ -63,20 +64,21 @@ def block_chunk(
     padded = (rows + ROWS - 1) // ROWS * ROWS
     tiles = (n1 - n0 + lanes - 1) // lanes
     wide = tiles * lanes
-    length = seg.starts[-1]
-    count = len(seg.first)
+    starts, cuts, first = seg.starts, seg.cuts, seg.first
+    length = starts[-1]
+    count = len(first)
     acc = np.zeros(padded * wide, np.float32)
     panel = np.empty(padded * seg.longest + 1, np.float32)
     scales = np.empty(padded * seg.longest, np.float32)
-    for c in range(len(seg.cuts) - 1):
-        s0 = seg.cuts[c]
-        s1 = seg.cuts[c + 1]
-        k0 = seg.starts[s0]
-        k1 = seg.starts[s1]
+    for c in range(len(cuts) - 1):
+        s0 = cuts[c]
+        s1 = cuts[c + 1]
+        k0 = starts[s0]
+        k1 = starts[s1]
         ldp = k1 - k0
         lds = s1 - s0
         decode_rows(side, r0, rows, k0, k1, panel, ldp)
-        scale_rows(side, r0, rows, seg.first, s0, s1, scales)
+        scale_rows(side, r0, rows, first, s0, s1, scales)
         panel[rows * ldp : padded * ldp] = np.float32(0)
         scales[rows * lds : padded * lds] = np.float32(0)
         for t in range(tiles):
@@ -86,13 +88,13 @@ def block_chunk(
                 for m in range(0, padded, ROWS):
                     block_tile_16(
                         panel, m * ldp, ldp, lane_panel, q, scales, m * lds, lds, lane_scales, u,
-                        acc, m * wide + t * lanes, wide, seg.starts, s0, s1,
+                        acc, m * wide + t * lanes, wide, starts, s0, s1,
                     )  # fmt: skip
             else:
                 for m in range(0, padded, ROWS):
                     block_tile_8(
                         panel, m * ldp, ldp, lane_panel, q, scales, m * lds, lds, lane_scales, u,
-                        acc, m * wide + t * lanes, wide, seg.starts, s0, s1,
+                        acc, m * wide + t * lanes, wide, starts, s0, s1,
                     )  # fmt: skip
     for r in range(rows):
         copy_floats(acc, r * wide, n1 - n0, out, (r0 + r) * out.shape[1] + n0)

@@ -28,6 +28,7 @@ from extensor.kernels.quantize.scale import power_code
 from extensor.kernels.quantize.vector import (
     amax16,
     amax32,
+    encode_exact,
     encode_nearest,
     encode_stochastic,
     pack4_16,
@@ -70,8 +71,10 @@ class Job(NamedTuple):
         The power-of-two rule; ``cap`` as float64 bits.
     prescale
         float32 bits.
-    emin .. negate
+    emin .. sign
         `vector.Steps` of the element.
+    negate
+        Whether its codes are two's complement.
     draws
         Whether rounding is stochastic.
     sa, sr, sk, offset, stream, seed
@@ -105,7 +108,7 @@ class Job(NamedTuple):
     emin: int
     drop: int
     limit: int
-    max_code: int
+    floor: int
     shift: int
     sign: int
     negate: int
@@ -147,9 +150,8 @@ def run_tiles(job: NDArray[np.int64], lo: int, hi: int) -> None:
     cap = float_of(job[18])
     strict, scale_emin, scale_max, scale_nan = job[19] != 0, job[20], job[21], job[22]
     prescale = float_from(np.int32(job[23]))
-    emin, drop, limit, max_code, shift, sign, negate = (
-        job[24], job[25], job[26], job[27], job[28], job[29], job[30],
-    )  # fmt: skip
+    emin, drop, limit, floor = job[24], job[25], job[26], job[27]
+    shift, sign, negate = job[28], job[29], job[30] != 0
     draws, sa, sr, sk = job[31] != 0, job[32], job[33], job[34]
     offset, stream, seed = job[35], job[36], job[37]
 
@@ -234,16 +236,23 @@ def run_tiles(job: NDArray[np.int64], lo: int, hi: int) -> None:
                     v = float_from(get_int32(here + 4 * k)) * prescale
                     put_int32(source + 4 * k, bits_from(v))
             for u in range(wide // 32):
-                if draws:
-                    encode_stochastic(
-                        source + 128 * u, mult[2 * u], mult[2 * u + 1], starts[r] + 128 * u,
-                        bytes_at + 32 * u, emin, drop, limit, max_code, shift, sign, negate,
-                    )  # fmt: skip
-                else:
+                at_u, words_u, to_u = source + 128 * u, starts[r] + 128 * u, bytes_at + 32 * u
+                m0, m1 = mult[2 * u], mult[2 * u + 1]
+                if not draws:
                     encode_nearest(
-                        source + 128 * u, mult[2 * u], mult[2 * u + 1], 0,
-                        bytes_at + 32 * u, emin, drop, limit, max_code, shift, sign, negate,
-                    )  # fmt: skip
+                        at_u, m0, m1, 0, to_u, emin, drop, limit, floor, shift, sign
+                    )
+                elif encode_stochastic(
+                    at_u, m0, m1, words_u, to_u, emin, drop, limit, floor, shift, sign
+                ):
+                    encode_exact(
+                        at_u, m0, m1, words_u, to_u, emin, drop, limit, floor, shift, sign
+                    )
+            if negate:
+                for k in range(wide):
+                    c = np.int32(unpacked[k])
+                    c = (np.int32(sign) - c) & np.int32(2 * sign - 1) if c > sign else c
+                    unpacked[k] = np.uint8(c & np.int32(sign - 1) if c == sign else c)
             if poisoned:
                 for j in range(count):
                     if bad[j]:

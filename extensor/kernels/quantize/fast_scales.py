@@ -12,8 +12,8 @@ from extensor.kernels.address import address_of
 from extensor.kernels.quantize.plan import FLT_MAX
 from extensor.kernels.quantize.vector import (
     UNIT,
+    encode_exact,
     encode_nearest,
-    encode_stochastic,
     encode_up,
 )
 from extensor.noise import word
@@ -60,13 +60,13 @@ def _chunk(
                 words[j] = np.int32(w)
         out = np.empty(UNIT, np.uint8)
         x, w_at, to = address_of(raw), address_of(words), address_of(out)
-        emin, drop, limit, most = steps[0], steps[1], steps[2], steps[3]
+        emin, drop, limit, floor = steps[0], steps[1], steps[2], steps[3]
         if rounding == _STOCHASTIC:
-            encode_stochastic(x, _PLAIN, _PLAIN, w_at, to, emin, drop, limit, most, 0, 0, 0)
+            encode_exact(x, _PLAIN, _PLAIN, w_at, to, emin, drop, limit, floor, 0, 0)
         elif rounding == _UP:
-            encode_up(x, _PLAIN, _PLAIN, w_at, to, emin, drop, limit, most, 0, 0, 0)
+            encode_up(x, _PLAIN, _PLAIN, w_at, to, emin, drop, limit, floor, 0, 0)
         else:
-            encode_nearest(x, _PLAIN, _PLAIN, w_at, to, emin, drop, limit, most, 0, 0, 0)
+            encode_nearest(x, _PLAIN, _PLAIN, w_at, to, emin, drop, limit, floor, 0, 0)
         for j in range(n):
             code = out[j]
             step = values[code] * decoding

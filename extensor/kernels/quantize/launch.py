@@ -110,7 +110,7 @@ def prepare(fmt: Block, choice: Choice) -> Ready:
         divide=divide,
         cap=int(np.float64(p.cap).view(np.int64)),
         prescale=int(np.float32(p.prescale).view(np.int32)),
-        element=steps(p.element, fmt.element.emax),
+        element=steps(p.element, fmt.element.max),
         bits=fmt.packed_bits,
     )
 
@@ -175,7 +175,7 @@ def quantize_from(
         *memory, group, length, tile, run, block, height, lines,
         address(codes), codes.shape[1], ready.bits, address(scales), blocks, 0, 0,
         ready.cap, p.strict, p.scale.emin, p.scale.max_code, p.scale.nan_code, ready.prescale,
-        *ready.element, draws, sa, sr, sk, offset,
+        *ready.element, p.element.sign == 2, draws, sa, sr, sk, offset,
         _signed(key.stream) if draws and key else 0, _signed(key.seed) if draws and key else 0,
     )  # fmt: skip
     stored = 1.0 if p.power and ready.tensor else None
@@ -225,7 +225,7 @@ def _scales(
         np.float32(encoding * p.inverse),
         p.top if stored is None else np.float32(0),
         decoding,
-        np.array(steps(p.scale, fmt.scale.emax), np.int64),
+        np.array(steps(p.scale, fmt.scale.max), np.int64),
         values,
         options,
         scales.reshape(-1),

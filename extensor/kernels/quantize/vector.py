@@ -1,18 +1,23 @@
 """The inner steps of the fast quantizer in vector IR, made from facts of the format at run time.
 
-With a float32 ``s = |x| * multiplier`` in units of the scale, ``e`` the exponent of its binade but
-at least that of the smallest normal, and ``step = 2**(e - mantissa)``:
+With a float32 ``s = min(|x| * multiplier, largest)`` in units of the scale, ``e`` the exponent of
+its binade but at least that of the smallest normal, and ``step = 2**(e - mantissa)``:
 
 - nearest: ``s + 2**(23 - mantissa) * 2**e`` rounds s to a multiple of the step, ties to even, in
   the adder itself; the sum's low bits count the steps.
-- up, stochastic: ``u = s / step`` is exact, as are its whole part q and its fraction f; up where
-  f > 0, or where ``floor(f 2**32) + word >= 2**32``.
+- up: ``u = s / step`` is exact, as is its fraction f; up where f > 0.
+- stochastic: up where ``floor(f 2**32) + word >= 2**32``. In fixed point with ``30 - mantissa``
+  bits of fraction, ``floor(u 2**bits) + (word >> (2 + mantissa))`` carries by itself. What is cut
+  off can matter only where the fraction of that sum is all ones: `encode_stochastic` reports
+  that (once in millions), and `encode_exact` does such a unit anew with all 32 bits.
 
 The code is the count of steps, plus the binades below. `Steps` holds the constants.
 """
 
 from typing import Any, NamedTuple
 
+import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -26,12 +31,12 @@ from extensor.kernels.ir import (
     call,
     const,
     const_each,
+    i32,
     i64,
     join,
     load_at,
     select,
     smax,
-    smin,
     splat,
     store_at,
     suffix,
@@ -41,7 +46,7 @@ from extensor.kernels.ir import (
 _intrinsic: Any = intrinsic
 UNIT = 32
 """Elements of one step."""
-NEAREST, UP, STOCHASTIC = 0, 1, 2
+NEAREST, UP, STOCHASTIC, EXACT = 0, 1, 2, 3
 _MAGNITUDE, _EXPONENT = 0x7FFFFFFF, 0x7F800000
 
 
@@ -53,40 +58,37 @@ class Steps(NamedTuple):
     drop
         23 - mantissa.
     limit
-        A magnitude above which everything saturates: 4 times the largest binade, float32 bits.
-    max_code
-        The code of the largest value.
+        The largest value, as float32.
+    floor
+        What the exponent field of the smallest normal counts as, in codes.
     shift, sign
-        Where the sign bit comes from and what it is in a code (0: no sign bit).
-    negate
-        -1 for two's complement, else 0.
+        Where the sign bit comes from and what it is in a code (0: no sign).
     """
 
     emin: int
     drop: int
     limit: int
-    max_code: int
+    floor: int
     shift: int
     sign: int
-    negate: int
 
 
-def steps(facts: Facts, emax: int) -> Steps:
+def steps(facts: Facts, largest: float) -> Steps:
     """The constants of an element or scale format.
 
+    Two's complement is encoded as sign and magnitude; see `Facts.sign`.
+
     >>> from extensor.formats import E2M1
-    >>> steps(E2M1.facts, E2M1.emax).drop
+    >>> steps(E2M1.facts, E2M1.max).drop
     22
     """
-    signed = facts.sign == 1
     return Steps(
         emin=(127 + facts.emin) << 23,
         drop=23 - facts.mantissa,
-        limit=(127 + emax + 2) << 23,
-        max_code=facts.max_code,
-        shift=32 - facts.bits if signed else 0,
-        sign=1 << (facts.bits - 1) if signed else 0,
-        negate=-1 if facts.sign == 2 else 0,
+        limit=int(np.float32(largest).view(np.int32)),
+        floor=(127 + facts.emin) << facts.mantissa,
+        shift=32 - facts.bits if facts.sign else 0,
+        sign=1 << (facts.bits - 1) if facts.sign else 0,
     )
 
 
@@ -122,6 +124,34 @@ def _amax(lanes: int) -> Any:
 amax16, amax32 = _amax(16), _amax(32)
 
 
+def _count(b: Any, mode: int, s: Any, binade: Any, dropped: Any, words: Any) -> tuple[Any, Any]:
+    """How many steps ``s`` is, rounded, and (stochastic) whether the words decided too close."""
+    n = UNIT
+    ints, floats = vector(I32, n), vector(F32, n)
+    if mode == NEAREST:
+        magic = b.add(binade, b.shl(dropped, const(I32, n, 23)))
+        total = b.bitcast(b.fadd(s, b.bitcast(magic, floats)), ints)
+        return b.sub(total, magic), None
+    if mode == STOCHASTIC:
+        # 2 + mantissa = 25 - dropped bits of the word are cut off
+        cut = b.sub(const(I32, n, 25), dropped)
+        unit = b.sub(const(I32, n, (254 + 30) << 23), binade)
+        fixed = b.fptosi(b.fmul(s, b.bitcast(unit, floats)), ints)
+        total = b.add(fixed, b.lshr(words, cut))
+        return b.lshr(total, b.sub(const(I32, n, 32), cut)), b.shl(total, cut)
+    field = b.sub(const(I32, n, 254 + 23), dropped)
+    unit = b.sub(b.shl(field, const(I32, n, 23)), binade)
+    u = b.fmul(s, b.bitcast(unit, floats))
+    q = b.fptosi(u, ints)
+    f = b.fsub(u, b.sitofp(q, floats))
+    if mode == UP:
+        grows = b.fcmp_ordered(">", f, const(F32, n, 0.0))
+    else:
+        rest = b.fptoui(b.fmul(f, const(F32, n, 2.0**32)), ints)
+        grows = b.icmp_unsigned(">", rest, b.xor(words, const(I32, n, -1)))
+    return b.sub(q, b.sext(grows, ints)), None
+
+
 def _encode(mode: int) -> Any:
     @_intrinsic
     def encode(
@@ -134,18 +164,17 @@ def _encode(mode: int) -> Any:
         emin: Any,
         drop: Any,
         limit: Any,
-        max_code: Any,
+        floor: Any,
         shift: Any,
         sign: Any,
-        negate: Any,
     ) -> Any:
-        """The codes, one a byte, of `UNIT` float32.
+        """The codes, one a byte, of `UNIT` float32. Whether that must be done by `encode_exact`.
 
         x, words, out
             Addresses of the numbers, of their random words (stochastic), of the bytes.
         low, high
             Bits of the multipliers of the first and the second 16 numbers.
-        emin .. negate
+        emin .. sign
             The fields of `Steps`.
         """
 
@@ -153,7 +182,7 @@ def _encode(mode: int) -> Any:
             n = UNIT
             at, m0, m1, word_at, to = args[:5]
             facts = [splat(b, b.trunc(a, I32), n) for a in args[5:]]
-            bottom, dropped, most, top, moved, bit, minus = facts
+            bottom, dropped, most, under, moved, bit = facts
             ints, floats = vector(I32, n), vector(F32, n)
             v = load_at(b, at, ints)
             halves = [b.bitcast(splat(b, b.trunc(m, I32), n // 2), vector(F32, n // 2))
@@ -163,38 +192,24 @@ def _encode(mode: int) -> Any:
             most = b.bitcast(most, floats)
             s = select(b, b.fcmp_ordered("<", s, most), s, most)
             binade = smax(b, b.and_(b.bitcast(s, ints), const(I32, n, _EXPONENT)), bottom)
-            below = b.lshr(b.sub(binade, bottom), dropped)
-            if mode == NEAREST:
-                magic = b.add(binade, b.shl(dropped, const(I32, n, 23)))
-                total = b.bitcast(b.fadd(s, b.bitcast(magic, floats)), ints)
-                code = b.add(b.sub(total, magic), below)
-            else:
-                field = b.sub(const(I32, n, 254 + 23), dropped)
-                unit = b.sub(b.shl(field, const(I32, n, 23)), binade)
-                u = b.fmul(s, b.bitcast(unit, floats))
-                q = b.fptosi(u, ints)
-                f = b.fsub(u, b.sitofp(q, floats))
-                if mode == UP:
-                    grows = b.fcmp_ordered(">", f, const(F32, n, 0.0))
-                else:
-                    rest = b.fptoui(b.fmul(f, const(F32, n, 2.0**32)), ints)
-                    complement = b.xor(load_at(b, word_at, ints), const(I32, n, -1))
-                    grows = b.icmp_unsigned(">", rest, complement)
-                code = b.add(b.sub(q, b.sext(grows, ints)), below)
-            code = smin(b, code, top)
-            negative = b.ashr(v, const(I32, n, 31))
-            flip = b.and_(negative, minus)
-            code = b.sub(b.xor(code, flip), flip)
+            words = load_at(b, word_at, ints) if mode in (STOCHASTIC, EXACT) else None
+            code, close = _count(b, mode, s, binade, dropped, words)
+            code = b.sub(b.add(code, b.lshr(binade, dropped)), under)
             code = b.or_(code, b.and_(b.lshr(v, moved), bit))
             store_at(b, to, b.trunc(code, vector(I8, n)))
-            return ctx.get_dummy_value()
+            if close is None:
+                return ir.Constant(ir.IntType(1), 0)
+            most_close = call(b, f"llvm.vector.reduce.umax.{suffix(ints)}", I32, [close])
+            cut = b.sub(i32(25), b.trunc(args[6], I32))
+            return b.icmp_unsigned("==", most_close, b.shl(i32(-1), cut))
 
-        return types.void(*[types.int64] * 12), generate
+        return types.boolean(*[types.int64] * 11), generate
 
     return encode
 
 
-encode_nearest, encode_up, encode_stochastic = _encode(NEAREST), _encode(UP), _encode(STOCHASTIC)
+encode_nearest, encode_up = _encode(NEAREST), _encode(UP)
+encode_stochastic, encode_exact = _encode(STOCHASTIC), _encode(EXACT)
 
 
 def _pack(bits: int, n: int) -> Any:
