@@ -159,6 +159,12 @@ class Quantizer:
         """
         return _on_tensors[0](x, self, axis=axis, key=key, offset=offset)
 
+    def transform(self, signs: tuple[int, ...]) -> Transform | None:
+        """What products must undo, for these signs; None where there is nothing."""
+        if not self.hadamard and self.prescale == 1.0:
+            return None
+        return Transform(self.hadamard or 0, signs, self.prescale)
+
     def apply(self, x: Any, *, axis: int = -1, key: Key | None = None, offset: int = 0) -> Blocked:
         """Quantize an array; blocks run along ``axis``.
 
@@ -181,15 +187,12 @@ class Quantizer:
         if tile and axis < x.ndim - 2:
             raise ShapeError(f"quantize: tiles {self.fmt.shape} span the last two axes, not {axis}")
         view, strides = rows_view(x, axis, tile)
-        transform = None
-        if self.hadamard or self.prescale != 1.0:
-            signs = draw_signs(self.signs, self.hadamard) if self.hadamard else ()
-            transform = Transform(self.hadamard or 0, signs, self.prescale)
+        signs = draw_signs(self.signs, self.hadamard) if self.hadamard else ()
         if self.hadamard:
             turned = rotate(view, self.hadamard, signs)
             view = turned.reshape(view.shape)
         rows = quantize_rows(view, self.fmt, self.choice, key, strides, offset)
-        return Blocked(rows, tuple(x.shape), axis, transform)
+        return Blocked(rows, tuple(x.shape), axis, self.transform(signs))
 
     def __repr__(self) -> str:
         changed = [

@@ -171,7 +171,7 @@ def _show(q: Operand) -> str:
 
 def _operand_to_json(q: Operand) -> Any:
     if q is None or isinstance(q, Element):
-        return None if q is None else q.name
+        return None if q is None else format_to_json(q)
     facts = {
         name: getattr(q, name)
         for name, known in Quantizer.__dataclass_fields__.items()
@@ -187,7 +187,7 @@ def _operand_to_json(q: Operand) -> Any:
 def _operand_from_json(facts: Any) -> Operand:
     if facts is None:
         return None
-    if isinstance(facts, str):
+    if isinstance(facts, str) or "fmt" not in facts:
         fmt: DType = format_from_json(facts)
         if not isinstance(fmt, Element):
             raise FormatError(f"recipe: {facts} is not an element format")

@@ -12,6 +12,7 @@ Many formats, three kinds: kernels are written for kinds.
 """
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -153,9 +154,9 @@ class Blocked:
         rows, tile = self.rows, self.rows.fmt.shape[0]
         if tile == 1:
             return np.ascontiguousarray(self.spread(rows.scales))
-        lead = (*self.lead[:-1], -(-self.lead[-1] // tile)) if self.lead else (1,)
+        lead = (*self.lead[:-1], -(-self.lead[-1] // tile)) if self.lead else ()
         scales = rows.scales.reshape(*lead, rows.scales.shape[-1])
-        return np.ascontiguousarray(np.moveaxis(scales, -1, self.axis) if self.lead else scales)
+        return np.ascontiguousarray(np.moveaxis(scales, -1, self.axis))
 
 
 Storage = Native | Coded | Blocked
@@ -204,10 +205,11 @@ def pack_storage(
             f"along axis {axis}; allowed: {tuple(want)}"
         )
     length = codes.shape[axis]
-    rows = np.moveaxis(codes, axis, -1).reshape(-1, length).astype(np.uint8)
+    rows = np.moveaxis(codes, axis, -1).reshape(prod(lead), length).astype(np.uint8)
     full = np.zeros((len(rows), fmt.blocks(length) * fmt.length), np.uint8)
     full[:, :length] = rows
-    flat = np.moveaxis(scales, axis, -1).reshape(-1, fmt.blocks(length))
+    scale_rows = prod(want[:axis] + want[axis + 1 :])
+    flat = np.moveaxis(scales, axis, -1).reshape(scale_rows, fmt.blocks(length))
     packed = pack(full, fmt.packed_bits)
     group = lead[-1] if tile > 1 and lead else len(rows)
     out = Packed(packed, flat.astype(fmt.scale_storage), tensor_scale, fmt, length, group)

@@ -21,6 +21,13 @@ BLOCKS: dict[str, BlockSpec] = {
 }
 
 
+def block(name: str) -> ex.Block:
+    """The block format of the library with this name."""
+    fmt = ex.dtype(name)
+    assert isinstance(fmt, ex.Block)
+    return fmt
+
+
 def oracle(
     x: NDArray[Any], spec: BlockSpec, axis: int = -1, key: ex.Key | None = None, **choices: Any
 ) -> Quantized:
@@ -54,7 +61,7 @@ def check(
         given["scale_rule"] = given.pop("rule")
     if "two_levels" in given:
         given["tensor_scale"] = "auto" if given.pop("two_levels") else None
-    q = ex.quantize(x, ex.dtype(name), axis=axis, key=key, **given)
+    q = ex.quantize(x, block(name), axis=axis, key=key, **given)
     wanted = oracle(x, BLOCKS[name], axis, key, **choices)
     differ(q.scales, wanted.scales, f"{name} axis {axis} {given}: scales")
     finite = np.ones(x.shape, bool)

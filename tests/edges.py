@@ -36,7 +36,7 @@ def edges(spec: Spec, dtype: type[np.floating] = np.float64) -> NDArray[np.float
     info = np.finfo(dtype)
     last = np.array([0, info.smallest_subnormal, info.max], dtype)
     found = np.unique(np.concatenate([points, below, above, last]))
-    return found[(found >= 0) & np.isfinite(found)]
+    return np.asarray(found[(found >= 0) & np.isfinite(found)], dtype)
 
 
 def both_signs(x: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -25,6 +25,15 @@ FINEST = 34
 """A unit is the format's smallest step / 2**34: a draw of 32 bits and its half are whole units."""
 
 
+def two(exponent: int) -> Fraction:
+    """``2**exponent``.
+
+    >>> two(-2)
+    Fraction(1, 4)
+    """
+    return Fraction(2**exponent) if exponent >= 0 else Fraction(1, 2**-exponent)
+
+
 @dataclass(frozen=True)
 class Spec:
     """Facts of an element format; ``fixed`` is the fraction width of a two's complement one."""
@@ -57,13 +66,13 @@ class Spec:
     def _magnitude(self, code: int) -> Fraction:
         field, rest = divmod(code, 2**self.mantissa)
         if field == 0 and self.zero:
-            return Fraction(rest, 2**self.mantissa) * Fraction(2) ** (1 - self.bias)
-        return (1 + Fraction(rest, 2**self.mantissa)) * Fraction(2) ** (field - self.bias)
+            return Fraction(rest, 2**self.mantissa) * two(1 - self.bias)
+        return (1 + Fraction(rest, 2**self.mantissa)) * two(field - self.bias)
 
     @cached_property
     def unit(self) -> Fraction:
         """What boundaries are counted in."""
-        return (self.magnitudes[1] - self.magnitudes[0]) / 2**FINEST
+        return (self.magnitudes[1] - self.magnitudes[0]) * two(-FINEST)
 
     @cached_property
     def units(self) -> list[int]:

@@ -1,7 +1,7 @@
 """The exact oracle of block formats, of Philox and of the rotation; see `tests.oracle`.
 
-Powers of two are exact in float64 (asserted), so nothing rounds but the elements. NVFP4's second level is
-defined in float32 and computed so, one NumPy scalar at a time, in the order of the specification.
+Powers of two are exact in float64 (asserted), so nothing rounds but the elements. The second level
+of NVFP4 is defined in float32 and computed so, one scalar at a time, in the specification's order.
 
 >>> q = quantize(np.array([[6.0, -1.0, 0.3, 0.0]]), MXFP4)
 >>> q.codes.tolist(), q.scales.tolist()
@@ -18,7 +18,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.oracle import E2M1, E2M3, E3M2, E4M3, E5M2, E8M0, INT8, Spec, decode, encode, encode_all
+from tests.oracle import (
+    E2M1,
+    E2M3,
+    E3M2,
+    E4M3,
+    E5M2,
+    E8M0,
+    INT8,
+    Spec,
+    decode,
+    encode,
+    encode_all,
+    two,
+)
 
 F = np.float32
 FLT_MAX = np.finfo(F).max
@@ -44,14 +57,10 @@ NVFP4_2D = BlockSpec(E2M1, (16, 16), E4M3, True)
 _EMAX = {E2M1: 2, E2M3: 2, E3M2: 4, E4M3: 8, E5M2: 15, INT8: 0}
 _CAPS: dict[str, Callable[[Spec], tuple[Fraction, bool]]] = {
     "rceil": lambda s: (s.max, False),
-    "ceil": lambda s: (_two(_emax(s)), False),
-    "floor": lambda s: (_two(_emax(s) + 1), True),
-    "even": lambda s: (_two(_emax(s) + 1) - _two(_emax(s) - _mantissa(s)) / 2, True),
+    "ceil": lambda s: (two(_emax(s)), False),
+    "floor": lambda s: (two(_emax(s) + 1), True),
+    "even": lambda s: (two(_emax(s) + 1) - two(_emax(s) - _mantissa(s)) / 2, True),
 }
-
-
-def _two(exponent: int) -> Fraction:
-    return Fraction(2) ** exponent
 
 
 def _emax(spec: Spec) -> int:
@@ -66,7 +75,7 @@ def _mantissa(spec: Spec) -> int:
 def _limits(element: Spec, rule: str | tuple[str, float]) -> tuple[list[float], bool]:
     """C 2**(b - 127) for every byte b, exact in float64, and whether amax must stay below."""
     cap, strict = _CAPS[rule](element) if isinstance(rule, str) else (Fraction(rule[1]), False)
-    return [float(cap * _two(byte - 127)) for byte in range(255)], strict
+    return [float(cap * two(byte - 127)) for byte in range(255)], strict
 
 
 def scale_code(amax: float, element: Spec, rule: str | tuple[str, float] = "rceil") -> int:

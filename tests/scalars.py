@@ -42,12 +42,13 @@ def _encode(
     words: NDArray[np.int64],
     sr_bits: np.int64,
     saturate: bool,
+    exponent: np.int64,
     facts: Facts,
     out: NDArray[np.int64],
 ) -> None:
     for i in range(x.size):
         word = words[i % words.size]
-        out[i] = encode(x[i], np.int64(0), rounding, word, sr_bits, saturate, facts)
+        out[i] = encode(x[i], exponent, rounding, word, sr_bits, saturate, facts)
 
 
 @njit()
@@ -63,12 +64,14 @@ def encode_all(
     words: int | NDArray[np.int64] = 0,
     sr_bits: int = 32,
     saturate: bool = True,
+    exponent: int = 0,
 ) -> NDArray[np.int64]:
     """The scalar ``encode`` of every element; one word for all, or one each in turn."""
     out = np.empty(x.size, np.int64)
     given = np.atleast_1d(np.asarray(words, np.int64))
     index = np.int64(ROUNDINGS.index(rounding))
-    _encode(x, index, given, np.int64(sr_bits), saturate, fmt.facts, out)
+    bits, power = np.int64(sr_bits), np.int64(exponent)
+    _encode(x, index, given, bits, saturate, power, fmt.facts, out)
     return out
 
 
@@ -91,7 +94,7 @@ def all_16_bit() -> NDArray[np.float64]:
 def in_domain(x: NDArray[np.float64], spec: Spec) -> NDArray[np.float64]:
     """What a format may be asked for: unsigned ones take no negative value, E8M0 no zero."""
     keep = np.ones(x.size, bool) if spec.signed else ~np.signbit(x)
-    return x[keep & (spec.zero | (x != 0))]
+    return np.asarray(x[keep & (spec.zero | (x != 0))])
 
 
 def same(found: NDArray[np.generic], wanted: NDArray[np.generic], x: NDArray[np.generic]) -> None:

@@ -84,7 +84,7 @@ def test_rounders_off_by_one_word_are_rejected(name: str) -> None:
 
 
 def test_the_mean_of_a_stochastic_block_is_the_block() -> None:
-    """`rceil` never clips: over all 256 draws the mean of MXFP4 is x, so it is fit for gradients."""
+    """`rceil` never clips: over all 256 draws the mean of an MXFP4 element is the element."""
     x = np.array([[5.5, -0.25, 1 / 256, 0.0, -5.75, 2.5]], np.float32)
     scale = ex.quantize(x, ex.mxfp4).scales
     assert scale.tolist() == [[127]]

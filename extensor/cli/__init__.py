@@ -1,8 +1,9 @@
 """The command line: ``extensor COMMAND ...``, one file a command, loaded when it is called.
 
-Exit codes: 0 done, 2 a mistake in what was asked for (one line on stderr says which), 130 Ctrl-C.
+Exit codes: 0 done, 1 a fault of ours, 2 a mistake in what was asked for (one line on stderr says which), 130 Ctrl-C.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -19,6 +20,8 @@ COMMANDS = {
 """What each command is for; ``extensor.cli.NAME`` has ``run(words) -> exit code``."""
 MEASURING = ("train", "compare", "bench")
 """The commands that compute for long: they set up the threads first."""
+DEBUG = "EXTENSOR_DEBUG"
+"""A variable that, when set, lets every traceback through."""
 USAGE = "usage: extensor [COMMAND] [OPTIONS]     without a command: what works on this machine"
 
 
@@ -46,6 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if not type(error).__module__.startswith("numba.") or DEBUG in os.environ:
+            raise
+        what = str(error).partition("\n")[0]
+        print(f"extensor: a kernel does not compile here: {what}", file=sys.stderr)
+        print(f"this is a fault of extensor; {DEBUG}=1 shows where it is", file=sys.stderr)
+        return 1
 
 
 def _dispatch(words: list[str]) -> int:

@@ -57,8 +57,8 @@ def run(words: Sequence[str]) -> int:
     trainer = Trainer(options.settings)
     folder = Folder(options.folder)
     changed = resume(folder.checkpoint, trainer) if options.resume else []
-    _introduce(options, trainer, changed)
     metrics = Metrics(folder.metrics, trainer.position.step)
+    _introduce(options, trainer, changed)
     progress = Progress(trainer)
 
     def keep() -> None:

@@ -8,17 +8,15 @@ from typing import Any
 
 from llvmlite import ir as llvm
 from numba import types
-from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from extensor.jit import kernel
-from extensor.kernels.ir import F32, I8, I32, I64, load_at, store_at
+from extensor.kernels.ir import F32, I8, I32, I64, intrinsic, load_at, store_at
 
-_intrinsic: Any = intrinsic
 _view: Any = make_array
 
 
-@_intrinsic
+@intrinsic
 def address_of(typing: Any, x: Any) -> Any:
     """The byte address of the first element of an array, inside of a kernel."""
 
@@ -28,13 +26,13 @@ def address_of(typing: Any, x: Any) -> Any:
     return types.int64(x), generate
 
 
-@_intrinsic
+@intrinsic
 def get_int32(typing: Any, where: Any) -> Any:
     """The int32 at a byte address."""
     return types.int32(types.int64), lambda ctx, b, signature, args: load_at(b, args[0], I32)
 
 
-@_intrinsic
+@intrinsic
 def put_int32(typing: Any, where: Any, value: Any) -> Any:
     """Write an int32 to a byte address."""
 
@@ -45,7 +43,7 @@ def put_int32(typing: Any, where: Any, value: Any) -> Any:
     return types.void(types.int64, types.int32), generate
 
 
-@_intrinsic
+@intrinsic
 def put_byte(typing: Any, where: Any, value: Any) -> Any:
     """Write the low byte of an integer to a byte address."""
 
@@ -56,7 +54,7 @@ def put_byte(typing: Any, where: Any, value: Any) -> Any:
     return types.void(types.int64, types.int64), generate
 
 
-@_intrinsic
+@intrinsic
 def get_byte(typing: Any, where: Any) -> Any:
     """The byte at an address, as an int64."""
 
@@ -66,19 +64,19 @@ def get_byte(typing: Any, where: Any) -> Any:
     return types.int64(types.int64), generate
 
 
-@_intrinsic
+@intrinsic
 def float_from(typing: Any, bits: Any) -> Any:
     """The float32 with these bits, an int32."""
     return types.float32(types.int32), lambda ctx, b, signature, args: b.bitcast(args[0], F32)
 
 
-@_intrinsic
+@intrinsic
 def bits_from(typing: Any, x: Any) -> Any:
     """The bits of a float32 as an int32."""
     return types.int32(types.float32), lambda ctx, b, signature, args: b.bitcast(args[0], I32)
 
 
-@_intrinsic
+@intrinsic
 def zero_bytes(typing: Any, where: Any, count: Any) -> Any:
     """Write ``count`` zero bytes."""
 
@@ -96,7 +94,7 @@ def zero_bytes(typing: Any, where: Any, count: Any) -> Any:
 
 
 @kernel()
-def address(x: Any) -> int:
+def address(x: Any) -> Any:
     """The byte address of the first element of an array, for the Python that launches a kernel.
 
     >>> import numpy as np

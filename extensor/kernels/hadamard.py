@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numba import get_num_threads, prange, types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from extensor.errors import FormatError, ShapeError
@@ -27,13 +26,13 @@ from extensor.kernels.ir import (
     const,
     const_each,
     i64,
+    intrinsic,
     load_at,
     store_at,
     vector,
 )
 from extensor.kernels.tiles import ROWS, stage_columns, stage_rows
 
-_intrinsic: Any = intrinsic
 SIZES = (16, 32, 64, 128)
 """The sizes of a block; smaller powers of two rotate tails."""
 RUN = 1024
@@ -46,7 +45,8 @@ _LANES = 8
 def hadamard_reference(x: Any, n: int, signs: Any = None) -> NDArray[np.float32]:
     """`hadamard`, by its definition in NumPy."""
     rows = np.array(x, np.float32, order="C").reshape(-1, x.shape[-1])
-    s = np.ones(n, np.float32) if signs is None or len(signs) == 0 else np.asarray(signs, np.float32)
+    none = signs is None or len(signs) == 0
+    s = np.ones(n, np.float32) if none else np.asarray(signs, np.float32)
     start = 0
     while start < rows.shape[1]:
         size = min(n, 1 << ((rows.shape[1] - start).bit_length() - 1))
@@ -63,7 +63,7 @@ def hadamard_reference(x: Any, n: int, signs: Any = None) -> NDArray[np.float32]
 
 
 def _rotate(n: int) -> Any:
-    @_intrinsic
+    @intrinsic
     def rotate(typing: Any, x: Any, signs: Any, out: Any) -> Any:
         """A block of n float32 at address ``x``, rotated, to ``out``; they may be the same."""
 

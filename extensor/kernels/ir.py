@@ -24,14 +24,18 @@ An intrinsic reads like this::
 ('<16 x float>', '<4 x i32> <i32 7, i32 7, i32 7, i32 7>')
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
+from numba import extending
 from numba.np.arrayobj import make_array
 
 I8, I16, I32, I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 F32 = ir.FloatType()
+
+intrinsic: Callable[[Any], Any] = extending.intrinsic
+"""Numba's decorator, with a type that lets the file that uses it be checked."""
 
 
 def vector(t: Any, n: int) -> Any:

@@ -29,13 +29,15 @@ def packed_bytes(n: int, bits: int) -> int:
 def pack_reference(codes: Bytes, bits: int) -> Bytes:
     """`pack`, bit by bit: the definition."""
     each = np.unpackbits(codes[..., None], axis=-1, bitorder="little")[..., :bits]
-    return np.packbits(each.reshape(*codes.shape[:-1], -1), axis=-1, bitorder="little")
+    flat = each.reshape(*codes.shape[:-1], codes.shape[-1] * bits)
+    return np.packbits(flat, axis=-1, bitorder="little")
 
 
 def unpack_reference(packed: Bytes, bits: int, n: int) -> Bytes:
     """`unpack`, bit by bit: the definition."""
     each = np.unpackbits(packed, axis=-1, bitorder="little")[..., : n * bits]
-    return np.packbits(each.reshape(*packed.shape[:-1], n, bits), axis=-1, bitorder="little")[..., 0]
+    each = each.reshape(*packed.shape[:-1], n, bits)
+    return np.packbits(each, axis=-1, bitorder="little")[..., 0]
 
 
 @kernel()
@@ -104,12 +106,13 @@ def _unpack_rows(packed: Bytes, bits: int, out: Bytes) -> None:
 
 
 def _rows(array: Any, bits: int, op: str) -> Bytes:
-    array = np.ascontiguousarray(array, np.uint8)
     if bits not in (4, 6, 8):
         raise FormatError(f"{op}: {bits} bits; allowed: 4, 6, 8")
-    if array.ndim == 0:
+    if np.ndim(array) == 0:
         raise ShapeError(f"{op}: a single number; allowed: at least one axis")
-    return array.reshape(-1, array.shape[-1]) if array.size else array.reshape(0, 0)
+    array = np.ascontiguousarray(array, np.uint8)
+    rows: Bytes = array.reshape(-1, array.shape[-1]) if array.size else array.reshape(0, 0)
+    return rows
 
 
 def pack(codes: Any, bits: int) -> Bytes:
@@ -146,7 +149,8 @@ def unpack(packed: Any, bits: int, n: int) -> Bytes:
     rows = _rows(packed, bits, "unpack")
     m = np.shape(packed)[-1]
     if n < 0 or packed_bytes(n, bits) > m:
-        raise ShapeError(f"unpack: {n} codes of {bits} bits need {packed_bytes(n, bits)} bytes, not {m}")
+        need = packed_bytes(n, bits)
+        raise ShapeError(f"unpack: {n} codes of {bits} bits need {need} bytes, not {m}")
     out = np.empty((*np.shape(packed)[:-1], n), np.uint8)
     if out.size:
         _unpack_rows(rows, bits, out.reshape(len(rows), -1))

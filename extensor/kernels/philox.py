@@ -9,15 +9,23 @@ from typing import Any
 import numpy as np
 from llvmlite import ir as llvm
 from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from extensor.jit import kernel
 from extensor.kernels.address import address_of
-from extensor.kernels.ir import I32, I64, const, const_each, load_at, splat, store_at, vector
+from extensor.kernels.ir import (
+    I32,
+    I64,
+    const,
+    const_each,
+    intrinsic,
+    load_at,
+    splat,
+    store_at,
+    vector,
+)
 from extensor.noise import MULTIPLIER_0, MULTIPLIER_1, ROUNDS, WEYL_0, WEYL_1
 
-_intrinsic: Any = intrinsic
 LANES = 8
 """Counters of one step; it writes ``4 * LANES`` words."""
 
@@ -27,7 +35,7 @@ def _scalar(b: Any, key: Any, grow: int) -> Any:
     return splat(b, b.zext(b.add(key, llvm.Constant(I32, grow & 0xFFFFFFFF)), I64), LANES)
 
 
-@_intrinsic
+@intrinsic
 def philox_step(typing: Any, counters: Any, stream: Any, seed: Any, out: Any) -> Any:
     """The words of `LANES` counters.
 

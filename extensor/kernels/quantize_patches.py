@@ -19,8 +19,8 @@ from extensor.formats import Block
 from extensor.jit import kernel
 from extensor.kernels.address import address_of
 from extensor.kernels.choice import Choice
+from extensor.kernels.gather import SLACK, gather_columns, gather_rows, padded
 from extensor.kernels.im2col import patches
-from extensor.kernels.matmul.lookup import copy_floats
 from extensor.kernels.packed import Packed
 from extensor.kernels.quantize.dispatch import check_choice, quantize
 from extensor.kernels.quantize.fast import Job, run_tiles
@@ -30,9 +30,6 @@ from extensor.noise import Key
 
 BUFFER = 1 << 14
 """Gathered numbers at a time, about: 64 KiB."""
-SLACK = 8
-"""Numbers past an end that vector copies may touch."""
-
 _X, _ROWS, _LENGTH, _TILE, _RUN = (
     Job._fields.index(name) for name in ("x", "rows", "length", "tile", "run")
 )
@@ -42,60 +39,6 @@ _CODES, _BITS, _SCALES, _BLOCKS = (
 _BLOCK, _HEIGHT, _PITCH = (Job._fields.index(name) for name in ("block", "height", "pitch"))
 _AMAX, _MULTIPLIERS = Job._fields.index("amax"), Job._fields.index("multipliers")
 _DRAWS, _SR, _SK, _OFFSET = (Job._fields.index(name) for name in ("draws", "sr", "sk", "offset"))
-
-
-@kernel()
-def _gather_rows(
-    x: NDArray[np.float32], size: Pair, stride: Pair, out: Pair, t0: int, t1: int,
-    pitch: int, to: NDArray[np.float32],
-) -> None:  # fmt: skip
-    """Rows t0 .. t1 of the patches of a padded image, ``pitch`` numbers apart, zeros between."""
-    _, c, h, w = x.shape
-    places = out[0] * out[1]
-    used = c * size[0] * size[1]
-    wide = (size[1] + SLACK - 1) // SLACK * SLACK
-    n, i, j = t0 // places, t0 % places // out[1], t0 % out[1]
-    for r in range(t1 - t0):
-        at = r * pitch
-        for k in range(c):
-            pixel = ((n * c + k) * h + i * stride[0]) * w + j * stride[1]
-            for u in range(size[0]):
-                copy_floats(x, pixel + u * w, wide, to, at)
-                at += size[1]
-        for z in range(r * pitch + used, (r + 1) * pitch):
-            to[z] = np.float32(0)
-        j += 1
-        if j == out[1]:
-            i, j = i + 1, 0
-            if i == out[0]:
-                n, i = n + 1, 0
-
-
-@kernel()
-def _gather_columns(
-    x: NDArray[np.float32], size: Pair, stride: Pair, out: Pair, t0: int, t1: int,
-    pitch: int, to: NDArray[np.float32],
-) -> None:  # fmt: skip
-    """Places t0 .. t1 of all columns of the patches; each column in a row of ``pitch`` numbers."""
-    _, c, h, w = x.shape
-    places = out[0] * out[1]
-    flat = x.reshape(-1)
-    for row in range(c * size[0] * size[1]):
-        k, u, v = row // (size[0] * size[1]), row // size[1] % size[0], row % size[1]
-        n, i, j = t0 // places, t0 % places // out[1], t0 % out[1]
-        at, last = row * pitch, row * pitch + t1 - t0
-        while at < last:
-            count = min(out[1] - j, last - at)
-            pixel = ((n * c + k) * h + i * stride[0] + u) * w + j * stride[1] + v
-            if stride[1] == 1:
-                copy_floats(x, pixel, (count + SLACK - 1) // SLACK * SLACK, to, at)
-            else:
-                for z in range(count):
-                    to[at + z] = flat[pixel + z * stride[1]]
-            at += count
-            i, j = i + 1, 0
-            if i == out[0]:
-                n, i = n + 1, 0
 
 
 @kernel()
@@ -121,7 +64,7 @@ def _along_k(
         t0 = part * chunk
         t1 = min(rows, t0 + chunk)
         buffer = np.empty((t1 - t0) * pitch + SLACK, np.float32)
-        _gather_rows(x, size, stride, out, t0, t1, pitch, buffer)
+        gather_rows(x, size, stride, out, t0, t1, pitch, buffer)
         own = job.copy()
         own[_ROWS] = t1 - t0
         own[_CODES] += t0 * job[_PITCH]
@@ -148,7 +91,7 @@ def _along_t(
         t0 = part * chunk
         t1 = min(length, t0 + chunk)
         buffer = np.empty(job[_ROWS] * chunk + SLACK, np.float32)
-        _gather_columns(x, size, stride, out, t0, t1, chunk, buffer)
+        gather_columns(x, size, stride, out, t0, t1, chunk, buffer)
         own = job.copy()
         own[_LENGTH] = t1 - t0
         own[_CODES] += t0 * job[_BITS] // 8
@@ -160,16 +103,6 @@ def _along_t(
         own[_OFFSET] += t0 * job[_SK]
         runs = (t1 - t0 + job[_RUN] - 1) // job[_RUN]
         _run_on(buffer, own, runs * ((job[_ROWS] + job[_TILE] - 1) // job[_TILE]))
-
-
-def _padded(x: NDArray[np.float32], padding: Pair) -> NDArray[np.float32]:
-    """The image in C order with its zeros around, and slack behind."""
-    n, c, h, w = x.shape
-    shape = (n, c, h + 2 * padding[0], w + 2 * padding[1])
-    flat = np.zeros(int(np.prod(shape)) + 2 * SLACK + w, np.float32)
-    image = flat[: int(np.prod(shape))].reshape(shape)
-    image[:, :, padding[0] : padding[0] + h, padding[1] : padding[1] + w] = x
-    return image
 
 
 def quantize_patches(
@@ -218,7 +151,7 @@ def quantize_patches(
         if along == "K":
             return quantize(matrix[None], fmt, choice, key, None, offset)
         return quantize(matrix.T[None], fmt, choice, key, (0, 1, k), offset)
-    image = _padded(x, padding)
+    image = padded(x, padding)
     if along == "K":
         pitch = fmt.blocks(k) * fmt.length
         step = max(1, BUFFER // (pitch * fmt.shape[0])) * fmt.shape[0]

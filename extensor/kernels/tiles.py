@@ -9,19 +9,17 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from extensor.jit import kernel
 from extensor.kernels.address import address_of, get_int32
-from extensor.kernels.ir import I32, I64, const_each, i64, load_at, store_at, vector
+from extensor.kernels.ir import I32, I64, const_each, i64, intrinsic, load_at, store_at, vector
 
-_intrinsic: Any = intrinsic
 ROWS = 32
 """Rows of a tile that is turned over."""
 
 
-@_intrinsic
+@intrinsic
 def transpose8(typing: Any, columns: Any, shift: Any, to: Any, pitch: Any) -> Any:
     """Eight runs of eight 32-bit numbers, turned over.
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from extensor import ops
-from extensor.nn.init import FIRST, kaiming
+from extensor.nn.init import FIRST, lecun, zeros
 from extensor.nn.module import Module
 from extensor.noise import Key
 from extensor.recipe import Recipe
@@ -46,8 +46,8 @@ class Conv2d(Module):
         self.recipe, self.stride, self.padding = recipe, pair(stride), pair(padding)
         kernel = pair(kernel_size)
         fan_in = in_channels * kernel[0] * kernel[1]
-        self.weight = kaiming((out_channels, in_channels, *kernel), fan_in, key.fold(0))
-        self.bias = kaiming((out_channels,), fan_in, key.fold(1)) if bias else None
+        self.weight = lecun((out_channels, in_channels, *kernel), fan_in, key)
+        self.bias = zeros((out_channels,)) if bias else None
 
     def forward(self, x: ExTensor, key: Key | None = None) -> ExTensor:
         how: dict[str, Any] = {"stride": self.stride, "padding": self.padding}

@@ -24,6 +24,16 @@ def uniform(shape: tuple[int, ...], bound: float, key: Key) -> NDArray[np.float3
     return (bound * ((2 * w + 1) / 2**32 - 1)).astype(np.float32).reshape(shape)
 
 
-def kaiming(shape: tuple[int, ...], fan_in: int, key: Key) -> ExTensor:
-    """A parameter of ``U(-1/sqrt(fan_in), 1/sqrt(fan_in))``, PyTorch's default for layers."""
-    return ExTensor(Native(uniform(shape, 1 / math.sqrt(fan_in), key)), requires_grad=True)
+def lecun(shape: tuple[int, ...], fan_in: int, key: Key) -> ExTensor:
+    """A weight of ``U(-sqrt(3/fan_in), sqrt(3/fan_in))``: variance 1/fan_in.
+
+    LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998, section 4.6. On LeNet-5 with the
+    default settings it trains with a fifth of the spread between seeds that PyTorch's narrower
+    default has (docs/log, 2026-11-24).
+    """
+    return ExTensor(Native(uniform(shape, math.sqrt(3 / fan_in), key)), requires_grad=True)
+
+
+def zeros(shape: tuple[int, ...]) -> ExTensor:
+    """A bias."""
+    return ExTensor(Native(np.zeros(shape, np.float32)), requires_grad=True)

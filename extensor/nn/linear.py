@@ -2,7 +2,7 @@
 
 
 from extensor import ops
-from extensor.nn.init import FIRST, kaiming
+from extensor.nn.init import FIRST, lecun, zeros
 from extensor.nn.module import Module
 from extensor.noise import Key
 from extensor.recipe import Recipe
@@ -32,8 +32,8 @@ class Linear(Module):
         key: Key = FIRST,
     ) -> None:
         self.recipe = recipe
-        self.weight = kaiming((out_features, in_features), in_features, key.fold(0))
-        self.bias = kaiming((out_features,), in_features, key.fold(1)) if bias else None
+        self.weight = lecun((out_features, in_features), in_features, key)
+        self.bias = zeros((out_features,)) if bias else None
 
     def forward(self, x: ExTensor, key: Key | None = None) -> ExTensor:
         y: ExTensor

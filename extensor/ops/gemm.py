@@ -7,7 +7,7 @@ a layer keeps no float32 activation. Each GEMM owns the keys of its two operands
 signs of a rotation, and never a draw.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from extensor.formats import Element
 from extensor.kernels.cast import encode_elements
 from extensor.kernels.im2col import fold, patches
 from extensor.kernels.images import images_of, rows_of
+from extensor.kernels.quantize_patches import quantize_patches
 from extensor.kernels.window import out_size
 from extensor.noise import Key
 from extensor.ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
@@ -133,6 +134,24 @@ def _linear_grad(
 
 
 # convolution ------------------------------------------------------------------------------------
+def _patch_operand(
+    x: Any, how: tuple[Pair, Pair, Pair], q: Operand, axis: int, key: Key | None
+) -> Storage:
+    """The (T, K) patches of images as the GEMM takes them, quantized along K (axis 1) or T.
+
+    Without a rotation the patches are quantized as they are gathered: the matrix, kh kw times the
+    image, is never made.
+    """
+    if isinstance(q, Quantizer) and not q.hadamard:
+        q.check_key(key)
+        along: Literal["K", "T"] = "K" if axis == 1 else "T"
+        rows = quantize_patches(x, *how, fmt=q.fmt, choice=q.choice, key=key, along=along)
+        ho, wo = out_size("conv2d", x.shape[2:], *how)
+        shape = (len(x) * ho * wo, x.shape[1] * how[0][0] * how[0][1])
+        return Blocked(rows, shape, axis, q.transform(()))
+    return operand(patches(x, *how), q, axis, key)
+
+
 def _conv(
     x: Any, w: Any, stride: Pair = (1, 1), padding: Pair = (0, 0),
     recipe: Recipe = PLAIN, key: Key | None = None, exact: bool = False,
@@ -146,12 +165,12 @@ def _conv(
     fprop, wgrad = gemm_of(recipe, "fprop", key), gemm_of(recipe, "wgrad", key)
     plain_fprop = fprop.first is None and fprop.second is None
     plain_wgrad = wgrad.first is None and wgrad.second is None
-    columns = None if plain_fprop and plain_wgrad else patches(x, kernel, stride, padding)
-    saved = Native(x) if plain_wgrad else operand(columns, wgrad.second, 0, wgrad.keys[1])
+    how = (kernel, stride, padding)
+    saved = Native(x) if plain_wgrad else _patch_operand(x, how, wgrad.second, 0, wgrad.keys[1])
     if plain_fprop:
         return conv2d.run((Native(x), Native(w)), {"stride": stride, "padding": padding}), saved
-    ho, wo = out_size("conv2d", x.shape[2:], kernel, stride, padding)
-    qx = operand(columns, fprop.first, 1, fprop.keys[0])
+    ho, wo = out_size("conv2d", x.shape[2:], *how)
+    qx = _patch_operand(x, how, fprop.first, 1, fprop.keys[0])
     qw = operand(w.reshape(len(w), -1), fprop.second, 1, fprop.keys[1])
     y = product(qx, transposed(qw), exact)
     return Native(images_of(y, len(x), ho, wo)), saved
@@ -188,7 +207,8 @@ linear: Op = op("linear", _linear, _linear_grad,
             samples=(Sample(((3, 4), (5, 4))), Sample(((2, 3, 4), (5, 4)))))
 conv: Op = op("conv", _conv, _conv_grad,
           "conv2d as a product of patches, the three GEMMs under a recipe",
-          saves=(1,), aux=True, smooth=1, method=False, samples=(Sample(((2, 3, 6, 6), (4, 3, 3, 3))),))
+          saves=(1,), aux=True, smooth=1, method=False,
+          samples=(Sample(((2, 3, 6, 6), (4, 3, 3, 3))),))
 # fmt: on
 
 

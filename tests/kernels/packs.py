@@ -3,12 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from extensor.formats import E2M1, E8M0, FP32, Block, find
+from extensor.formats import DTYPES, E2M1, E8M0, FP32, Block
 from extensor.kernels.packed import Packed, scale_shape
 
 Codes = NDArray[np.uint8]
-NAMES = "mxfp8_e4m3 mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4 mxint8 nvfp4 nvfp4_2d".split()
-FORMATS = [fmt for fmt in map(find, NAMES) if isinstance(fmt, Block)]
+FORMATS = [fmt for fmt in DTYPES if isinstance(fmt, Block)]
 OWN = Block(E2M1, (1, 16), E8M0)
 WIDE = Block(E2M1, (1, 33), FP32)
 

@@ -159,7 +159,7 @@ def test_errors() -> None:
     with pytest.raises(ShapeError, match=r"shape \(2, 31\) and rows of 32"):
         matmul_native(np.ones((2, 31), np.float32), a)
     with pytest.raises(DTypeError, match="float64"):
-        matmul_native(np.ones((2, 32)), a)
+        matmul_native(np.ones((2, 32)), a)  # type: ignore[arg-type]
 
 
 def test_threads() -> None:

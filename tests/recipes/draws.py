@@ -29,20 +29,23 @@ def all_draws(
     _, rows, length = x.shape
     places = offset + np.arange(rows)[:, None] * strides[1] + np.arange(length) * strides[2]
     count = 2**choice.sr_bits
-    seed_of = np.full((count, rows, length), -1)
+    seed_of = np.full((count, rows, length), -1)  # the row of the table below
     codes, seed, like = [], 0, None
     while (seed_of < 0).any():
         drawn = words(Key(seed), 0, int(places.max()) + 1)[places] >> (32 - choice.sr_bits)
         new = np.take_along_axis(seed_of, drawn[None].astype(np.int64), 0)[0] < 0
-        r, k = np.nonzero(new)
-        seed_of[drawn[r, k], r, k] = seed
-        like = quantize(x, fmt, choice, Key(seed), strides, offset)
-        codes.append(unpack(like.codes, fmt.packed_bits, fmt.blocks(length) * fmt.length))
+        if new.any():
+            r, k = np.nonzero(new)
+            seed_of[drawn[r, k], r, k] = len(codes)
+            like = quantize(x, fmt, choice, Key(seed), strides, offset)
+            codes.append(like.codes)
         seed += 1
     assert like is not None
-    table, draws = np.array(codes), []
+    full = fmt.blocks(length) * fmt.length
+    table = unpack(np.concatenate(codes), fmt.packed_bits, full).reshape(-1, rows, full)
+    draws = []
     for j in range(count):
-        own = np.zeros(table.shape[1:], np.uint8)
+        own = np.zeros((rows, full), np.uint8)
         own[:, :length] = np.take_along_axis(table[:, :, :length], seed_of[j][None], 0)[0]
         draws.append(like._replace(codes=pack(own, fmt.packed_bits)))
     return draws

@@ -111,12 +111,12 @@ def check_all(file: str, check: Callable[[Group], None], parts: int = 3) -> None
             assert len(mode) == parts - 2, f"{file}:{key} has no check and no reason"
             found.setdefault((case, "".join(mode)), {})[field] = array
     assert found, f"{file}: nothing to check"
-    for (case, mode), fields in found.items():
-        group = Group(case, mode, fields)
+    for (name, kind), fields in found.items():
+        group = Group(name, kind, fields)
         try:
             check(group)
         except AssertionError as error:
-            raise AssertionError(f"{file} {case} {mode}: {error}") from error
+            raise AssertionError(f"{file} {name} {kind}: {error}") from error
         group.end()
 
 

@@ -81,7 +81,8 @@ def test_all_codes_times_all_scales(name: str) -> None:
         equal(values, wanted, f"{name} times {tensor_scale}")
         number = ~np.isnan(wanted)
         equal(np.signbit(values[number]), np.signbit(wanted[number]), "signs")
-        equal(q.codes, codes, "codes"), equal(q.scales, scales, "scales")
+        equal(q.codes, codes, "codes")
+        equal(q.scales, scales, "scales")
 
 
 def test_a_product_in_float64_is_the_exact_one() -> None:

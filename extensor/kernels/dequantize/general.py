@@ -19,7 +19,7 @@ from extensor.kernels.pack import unpack_row
 @lru_cache(maxsize=64)
 def value_table(element: Element) -> NDArray[np.float64]:
     """The value of every code of a format of at most 16 bits, read-only."""
-    table = element.values.copy()
+    table: NDArray[np.float64] = element.values.copy()
     table.flags.writeable = False
     return table
 
@@ -28,7 +28,8 @@ def scale_values(scales: Any, scale: Element) -> NDArray[np.float64]:
     """The values of stored scales, float64."""
     if scales.dtype.kind == "f":
         return np.asarray(scales, np.float64)
-    return value_table(scale)[scales]
+    values: NDArray[np.float64] = value_table(scale)[scales]
+    return values
 
 
 @kernel(parallel=True)
@@ -40,7 +41,7 @@ def decode_blocks(
     height: int,
     length: int,
     group: int,
-    factor: np.float64,
+    factor: float,
     out: NDArray[np.float32],
 ) -> None:
     """Decode all rows into ``out``, (rows, K) float32 or float64.

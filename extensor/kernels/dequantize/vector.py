@@ -8,7 +8,6 @@ Codes above the largest finite one get the exponent of Inf and NaN.
 from typing import Any, NamedTuple
 
 from numba import types
-from numba.extending import intrinsic
 
 from extensor.formats import Facts
 from extensor.kernels.ir import (
@@ -18,6 +17,7 @@ from extensor.kernels.ir import (
     I32,
     const,
     const_each,
+    intrinsic,
     join,
     load_at,
     select,
@@ -26,7 +26,6 @@ from extensor.kernels.ir import (
     vector,
 )
 
-_intrinsic: Any = intrinsic
 UNIT = 32
 """Elements of one step."""
 
@@ -78,7 +77,7 @@ def fields(facts: Facts) -> Fields:
 
 
 def _decode(fixed: bool) -> Any:
-    @_intrinsic
+    @intrinsic
     def decode(
         typing: Any,
         codes: Any,
@@ -139,7 +138,7 @@ def _decode(fixed: bool) -> Any:
 decode_float, decode_fixed = _decode(False), _decode(True)
 
 
-@_intrinsic
+@intrinsic
 def unpack4(typing: Any, packed: Any, to: Any) -> Any:
     """16 bytes at one address become `UNIT` codes, one a byte, at the other."""
 
@@ -154,7 +153,7 @@ def unpack4(typing: Any, packed: Any, to: Any) -> Any:
     return types.void(types.int64, types.int64), generate
 
 
-@_intrinsic
+@intrinsic
 def unpack6(typing: Any, packed: Any, to: Any) -> Any:
     """24 bytes at one address become `UNIT` codes, one a byte, at the other."""
 

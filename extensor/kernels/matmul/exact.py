@@ -3,6 +3,11 @@
 The tiles keep that order at no cost worth naming, so the default path runs them too, up to the
 sizes where BLAS is better (`extensor.kernels.matmul.fast`). `reference` says the order in plain
 Python.
+
+>>> from extensor.formats import MXFP4
+>>> p = Packed(np.full((1, 16), 0x22, np.uint8), np.full((1, 1), 126, np.uint8), None, MXFP4, 32, 1)
+>>> blocked_product(p, p).tolist(), native_product(np.ones((1, 32), np.float32), p, True).tolist()
+([[8.0]], [[16.0]])
 """
 
 from collections.abc import Iterator
@@ -11,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extensor.kernels.matmul.micro import ROWS
-from extensor.kernels.matmul.operand import Segments, Side, segments, side
+from extensor.kernels.matmul.operand import Side, side
 from extensor.kernels.matmul.plain import fold_lanes, plain_product
+from extensor.kernels.matmul.segments import Segments, segments
 from extensor.kernels.matmul.tiles import block_product, lane_panels
 from extensor.kernels.packed import Packed
 
@@ -34,9 +40,7 @@ def _chunk(rows: int, panel: int) -> int:
     return max(ROWS, most // ROWS * ROWS)
 
 
-def _lane_groups(
-    w: Side, seg: Segments, n: int
-) -> Iterator[tuple[int, int, int, Floats, Floats]]:
+def _lane_groups(w: Side, seg: Segments, n: int) -> Iterator[tuple[int, int, int, Floats, Floats]]:
     """(n0, n1, lanes, panel, scales) for groups of rows of the lane operand that fit the cache."""
     lanes = 8 if n <= 8 else 16
     length, count = int(seg.starts[-1]), len(seg.first)

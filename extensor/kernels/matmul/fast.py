@@ -1,21 +1,31 @@
 """The default path for large products: decode panels, multiply them with BLAS.
 
-Tolerance. Every element times its block scale is exact in float32, so only the sums round. For
-any order of the K products, |y - meaning| <= n 2^-24 sum |a_k| |b_k| / (1 - n 2^-24) with
+Tolerance. |y - meaning| <= n 2^-24 sum |a_k| |b_k| / (1 - n 2^-24), n the roundings that a term
+goes through (Higham, Accuracy and Stability, section 3.1), for any order of the sums:
 
-- BLAS: n = K + 4 (K products and sums, the tensor scale);
-- tiles: n = S + m + 4, S the number of segments that K is cut into and m the additions that are
-  not exact inside one: 0 for E2M1 and INT8, else the longest segment.
+- BLAS: n = K + 4: a product and K - 1 sums, 2 for decoding (exact but for float32 scales), 2 for
+  the tensor scales;
+- tiles: n = S + m + 4: S - 1 sums of the segments that K is cut into, 2 for the scale product and
+  its multiply, 2 for the tensor scales, and m sums inside a segment: 0 for E2M1 and INT8, where
+  they are exact, else the longest segment.
 
-`bound` computes it. Fused or not, panels or not: the bound is that of the format and the length.
+`bound` computes it: from the formats and the length alone.
+
+>>> from extensor.formats import MXFP4
+>>> p = Packed(np.full((1, 16), 0x22, np.uint8), np.full((1, 1), 126, np.uint8), None, MXFP4, 32, 1)
+>>> decoded(p, 0, 1)[0, :3].tolist(), panel_product(p, p).tolist()
+([0.5, 0.5, 0.5], [[8.0]])
+>>> bound(p, p, np.array([[8.0]])) < 8 * 6 * 2.0**-24
+array([[ True]])
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extensor.formats import E2M1, INT8
-from extensor.kernels.matmul.operand import segments, side
+from extensor.kernels.matmul.operand import side
 from extensor.kernels.matmul.plain import folded_rows
+from extensor.kernels.matmul.segments import segments
 from extensor.kernels.packed import Packed
 
 Floats = NDArray[np.float32]

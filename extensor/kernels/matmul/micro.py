@@ -32,7 +32,8 @@ def fmuladd(b: Any, x: Any, y: Any, z: Any) -> Any:
 
 
 def _sums(b: Any, n: int) -> list[Any]:
-    return [cgutils.alloca_once(b, vector(F32, n)) for _ in range(ROWS)]
+    alloca: Any = cgutils.alloca_once
+    return [alloca(b, vector(F32, n)) for _ in range(ROWS)]
 
 
 def _block_tile(n: int) -> Any:
@@ -121,4 +122,3 @@ def _plain_tile(n: int, fused: bool) -> Any:
 block_tile_8, block_tile_16 = _block_tile(8), _block_tile(16)
 plain_tile_8, plain_tile_16 = _plain_tile(8, False), _plain_tile(16, False)
 fused_tile_8, fused_tile_16 = _plain_tile(8, True), _plain_tile(16, True)
-

@@ -18,7 +18,8 @@ from extensor.kernels.matmul.micro import (
     plain_tile_8,
     plain_tile_16,
 )
-from extensor.kernels.matmul.operand import Segments, Side
+from extensor.kernels.matmul.operand import Side
+from extensor.kernels.matmul.segments import Segments
 
 Floats = NDArray[np.float32]
 

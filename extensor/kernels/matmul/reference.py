@@ -15,6 +15,16 @@ blocked x native (`exact_native`): ``y = y + x_k * (element * scale)``, k ascend
 rounded, and the tensor scale at the end.
 
 A scale product beyond float32 is Inf (a dot of 0 then gives NaN), as the multiply says.
+
+>>> from extensor.formats import MXFP4
+>>> codes = np.full((2, 16), 0x32, np.uint8)                        # 1, 1.5, 1, 1.5, ...
+>>> p = Packed(codes, np.array([[127], [126]], np.uint8), None, MXFP4, 32, 2)
+>>> elements(p)[0, :2].tolist(), block_scales(p).ravel().tolist(), dequantized(p)[1, :2].tolist()
+([1.0, 1.5], [1.0, 0.5], [0.5, 0.75])
+>>> meaning(p, p).tolist() == exact_product(p, p).tolist() == [[52.0, 26.0], [26.0, 13.0]]
+True
+>>> exact_native(np.ones((1, 32), np.float32), p).tolist(), final_scale(p)
+([[40.0, 20.0]], None)
 """
 
 from itertools import pairwise

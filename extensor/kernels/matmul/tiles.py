@@ -14,7 +14,8 @@ from extensor.jit import kernel
 from extensor.kernels.matmul.decode import decode_lanes, decode_rows, scale_lanes, scale_rows
 from extensor.kernels.matmul.lookup import copy_floats
 from extensor.kernels.matmul.micro import ROWS, block_tile_8, block_tile_16
-from extensor.kernels.matmul.operand import Segments, Side
+from extensor.kernels.matmul.operand import Side
+from extensor.kernels.matmul.segments import Segments
 
 Floats = NDArray[np.float32]
 

@@ -48,14 +48,29 @@ def quantize_general(
     exponents, multipliers = np.empty(amax.shape, np.int32), np.empty(amax.shape, np.float32)
     per_matrix = scale_rows // matrices if matrices else 1
     block_scales(
-        amax, p, encoding, decoding, stored is None, where_scales, max(per_matrix, 1), codes,
-        exponents, multipliers,
+        amax,
+        p,
+        encoding,
+        decoding,
+        stored is None,
+        where_scales,
+        max(per_matrix, 1),
+        codes,
+        exponents,
+        multipliers,
     )
     unpacked = np.zeros((rows, blocks * fmt.length), np.uint8)
     if unpacked.size:
         block_codes(
-            x, x.dtype.type(choice.prescale), *p.arrays, where_elements.strides,
-            where_elements.stream, where_elements.seed, exponents, multipliers, unpacked
+            x,
+            x.dtype.type(choice.prescale),
+            *p.arrays,
+            where_elements.strides,
+            where_elements.stream,
+            where_elements.seed,
+            exponents,
+            multipliers,
+            unpacked,
         )
     packed = np.empty((rows, fmt.row_bytes(length)), np.uint8)
     _pack_rows(unpacked, fmt.packed_bits, packed)
@@ -65,18 +80,23 @@ def quantize_general(
 def check_choice(fmt: Block, choice: Choice, key: Key | None) -> None:
     """Raise where a choice has no meaning for the format, or lacks a key."""
     choice.check(fmt)
+    check_key(choice, key)
+
+
+def check_key(choice: Choice, key: Key | None) -> None:
+    """Raise KeyMissingError where a choice draws random words and there is no key."""
     if choice.draws and key is None:
-        raise KeyMissingError("quantize: stochastic rounding draws random words; give key=ex.key(seed)")
+        raise KeyMissingError(
+            "quantize: stochastic rounding draws random words; give key=ex.key(seed)"
+        )
 
 
-def check(
-    x: Any, fmt: Block, choice: Choice, key: Key | None, strides: Strides | None
-) -> None:
-    """Raise for everything that cannot be quantized, before anything is allocated."""
-    check_choice(fmt, choice, key)
+def check(x: Any, fmt: Block, choice: Choice, key: Key | None, strides: Strides | None) -> None:
+    """Raise for an array or a key that does not fit, before anything is allocated."""
+    check_key(choice, key)
     if x.ndim != 3 or x.dtype not in (np.float32, np.float64):
         raise ShapeError(
-            f"quantize: {x.dtype} of shape {x.shape}; allowed: float32 or float64 of shape (A, R, K)"
+            f"quantize: {x.dtype} of shape {x.shape}; allowed: float32 or float64 (A, R, K)"
         )
     if strides is not None and len(strides) != 3:
         raise ShapeError(f"quantize: strides={strides}; allowed: three integers for (A, R, K)")
@@ -111,12 +131,13 @@ def quantize(
     >>> from extensor.formats import MXFP4
     >>> q = quantize(np.array([[[1.0, -3.0, 0.25]]], np.float32), MXFP4, Choice())
     >>> q.codes[0, :2].tolist(), q.scales.tolist()
-    ([244, 2], [[126]])
+    ([244, 1], [[126]])
     """
     ready = prepare(fmt, choice)
     check(x, fmt, choice, key, strides)
     if ready.divide is not None:
-        x = x * ready.divide
+        with np.errstate(over="ignore", invalid="ignore"):
+            x = x * ready.divide
     if ready.fast and x.dtype == np.float32:
         return quantize_fast(x, fmt, choice, key, strides, offset)
     return quantize_general(x, fmt, choice, key, strides, offset)

@@ -223,7 +223,8 @@ def run_tiles(job: NDArray[np.int64], lo: int, hi: int) -> None:
                         b = e << 23 if e > 0 else np.int64(0x400000)
                     put_byte(scales + cell + j, code)
                 bad[j] = wrong
-                poisoned = poisoned or wrong
+                if wrong:
+                    poisoned = True
                 for h in range(j * block // 16, (j + 1) * block // 16):
                     mult[h] = b
             if amax != 0:
@@ -239,15 +240,11 @@ def run_tiles(job: NDArray[np.int64], lo: int, hi: int) -> None:
                 at_u, words_u, to_u = source + 128 * u, starts[r] + 128 * u, bytes_at + 32 * u
                 m0, m1 = mult[2 * u], mult[2 * u + 1]
                 if not draws:
-                    encode_nearest(
-                        at_u, m0, m1, 0, to_u, emin, drop, limit, floor, shift, sign
-                    )
+                    encode_nearest(at_u, m0, m1, 0, to_u, emin, drop, limit, floor, shift, sign)
                 elif encode_stochastic(
                     at_u, m0, m1, words_u, to_u, emin, drop, limit, floor, shift, sign
                 ):
-                    encode_exact(
-                        at_u, m0, m1, words_u, to_u, emin, drop, limit, floor, shift, sign
-                    )
+                    encode_exact(at_u, m0, m1, words_u, to_u, emin, drop, limit, floor, shift, sign)
             if negate:
                 for k in range(wide):
                     c = np.int32(unpacked[k])

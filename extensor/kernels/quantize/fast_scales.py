@@ -104,9 +104,7 @@ def encode_scales(
     for c in prange((amax.size + CHUNK - 1) // CHUNK):
         lo = c * CHUNK
         hi = min(lo + CHUNK, amax.size)
-        _chunk(
-            amax, lo, hi, factor, top, decoding, steps, values, options, codes, multipliers
-        )
+        _chunk(amax, lo, hi, factor, top, decoding, steps, values, options, codes, multipliers)
 
 
 @kernel(parallel=True)

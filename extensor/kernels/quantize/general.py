@@ -4,6 +4,8 @@ Three passes over (rows, blocks): amax, scales, elements. `extensor.scalar` roun
 says which numbers meet.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
@@ -12,19 +14,20 @@ from extensor.formats import Facts
 from extensor.jit import kernel
 from extensor.kernels.quantize.plan import FLT_MAX
 from extensor.noise import word
-from extensor.scalar import bits_of, encode, float_of, power_of_two
+from extensor.scalar import bits_of, encode, float_of
 
 _LOW = np.int64((1 << 29) - 1)
 _STOCHASTIC = 6
+_SMALL, _UNITS = np.float64(2.0**-126), np.float64(2.0**149)
 
 
 @kernel()
-def round_up(a: np.float64) -> np.float32:
+def round_up(a: Any) -> np.float32:
     """The smallest float32 that is not below ``a`` >= 0; at most the largest finite one."""
     if a > np.float64(FLT_MAX):
         return FLT_MAX
-    if a < power_of_two(-126):
-        return np.float32(np.ceil(a * power_of_two(149)) * power_of_two(-149))
+    if a < _SMALL:
+        return np.float32(np.ceil(a * _UNITS) / _UNITS)
     b = bits_of(a)
     return np.float32(float_of((b + _LOW) & ~_LOW))
 

@@ -71,8 +71,8 @@ class Ready(NamedTuple):
         Numbers for the general kernel.
     fast, draws
         Whether the fast kernel does it; whether its elements are rounded stochastically.
-    tensor
-        Whether a tensor scale is stored.
+    stored
+        The tensor scale that is stored, where the numbers do not decide it.
     divide
         The number by which a tensor scale that was given multiplies all input (power-of-two
         scales); None where there is none.
@@ -85,7 +85,7 @@ class Ready(NamedTuple):
     plan: Plan
     fast: bool
     draws: bool
-    tensor: bool
+    stored: float | None
     divide: Any
     cap: int
     prescale: int
@@ -106,7 +106,7 @@ def prepare(fmt: Block, choice: Choice) -> Ready:
         plan=p,
         fast=supports(fmt, choice),
         draws=choice.rounding == "stochastic",
-        tensor=fmt.tensor_scale and choice.tensor_scale is not None,
+        stored=levels(np.zeros(1, np.float32), fmt, choice, p)[2],
         divide=divide,
         cap=int(np.float64(p.cap).view(np.int64)),
         prescale=int(np.float32(p.prescale).view(np.int32)),
@@ -178,7 +178,7 @@ def quantize_from(
         *ready.element, p.element.sign == 2, draws, sa, sr, sk, offset,
         _signed(key.stream) if draws and key else 0, _signed(key.seed) if draws and key else 0,
     )  # fmt: skip
-    stored = 1.0 if p.power and ready.tensor else None
+    stored = ready.stored
     if not p.power or height > 1:
         amax = np.empty((rows, blocks), np.float32)
         if codes.size:
@@ -212,7 +212,9 @@ def _scales(
     multipliers = np.empty(amax.shape, np.float32)
     if p.power:
         codes, exponents = np.empty(amax.shape, np.uint32), np.empty(amax.shape, np.int32)
-        block_scales(amax, p, encoding, decoding, stored is None, at, group, codes, exponents, multipliers)
+        block_scales(
+            amax, p, encoding, decoding, stored is None, at, group, codes, exponents, multipliers
+        )
         return scale_array(codes, fmt), multipliers, stored
     scales = np.empty(amax.shape, np.uint8)
     options = np.array(

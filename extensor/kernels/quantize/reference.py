@@ -41,15 +41,16 @@ def goes_up(rounding: str, part: Fraction, odd: bool, negative: bool, word: int,
     if rounding == "stochastic":
         draw, centre = Fraction(word >> (32 - r)), half if r < 16 else Fraction(0)
         steps = part * 2**r if r < 16 else Fraction(part * 2**r // 1)
-        return steps + draw + centre >= 2**r
-    return {
+        return bool(steps + draw + centre >= 2**r)
+    ups: dict[str, bool] = {
         "nearest_even": part > half or (part == half and odd),
         "nearest_away": part >= half,
         "nearest_zero": part > half,
         "toward_zero": False,
         "up": not negative,
         "down": negative,
-    }[rounding]
+    }
+    return ups[rounding]
 
 
 def code_of(
@@ -72,12 +73,12 @@ def code_of(
         part = (Fraction(value) - table[code]) / (table[code + 1] - table[code])
         code += goes_up(rounding, part, code % 2 == 1, negative, word, sr_bits)
     if code > facts.max_code:
-        inward = rounding == "toward_zero" or rounding == ("up" if negative else "down")
+        inward = rounding in ("toward_zero", "up" if negative else "down") and value != _INF
         overflow = facts.inf_code if facts.inf_code >= 0 else facts.nan_code
         code = facts.max_code if saturate or inward or overflow < 0 else overflow
     if not negative or facts.sign == 0:
         return code
-    return code + 2 ** (facts.bits - 1) if facts.sign == 1 else -code % 2**facts.bits
+    return code + (1 << facts.bits - 1) if facts.sign == 1 else -code % (1 << facts.bits)
 
 
 def ceil_float32(a: float) -> Any:
@@ -133,9 +134,7 @@ def quantize_reference(
                 raw = amax[s, j] / p.top if stored is None else amax[s, j] * (encoding * p.inverse)
                 raw = min(raw, p.scale_top)
                 a, r = s // per_matrix, s % per_matrix * height
-                scales[s, j], value = _scale(
-                    raw, fmt, choice, scale_key, index(a, r, j * width)
-                )
+                scales[s, j], value = _scale(raw, fmt, choice, scale_key, index(a, r, j * width))
                 factors[s, j] = min(np.float32(1) / (value * decoding), np.finfo(np.float32).max)
 
         codes = np.zeros((rows, shape[1] * width), np.uint8)

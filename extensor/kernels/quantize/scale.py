@@ -10,7 +10,7 @@ Power-of-two scales: an integer compare (`extensor.scalar.scale_exponent`). All 
 An amax of Inf means a block that holds NaN or Inf and must become NaN.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ Strides = tuple[int, int, int]
 
 
 class Where(NamedTuple):
-    """Where the random words of an array of shape (A, R, K) are: index = offset + a sa + r sr + k sk.
+    """Where the random words of an array (A, R, K) are: index = offset + a sa + r sr + k sk.
 
     stream, seed
         The key of the words.
@@ -54,7 +54,7 @@ def where(shape: tuple[int, ...], strides: Strides | None, offset: int, key: Key
 
 
 @kernel()
-def power_code(amax: np.float32, cap: np.float64, strict: bool, emin: int, max_code: int) -> int:
+def power_code(amax: Any, cap: Any, strict: bool, emin: int, max_code: int) -> Any:
     """The code of the power-of-two scale of a finite amax."""
     if amax == np.float32(0):
         return 0
@@ -112,10 +112,8 @@ def block_scales(
                     index += j * plan.length * where.sk
                     w = np.int64(word(np.uint64(index), where.stream, where.seed))
                 raw = np.float32(a / plan.top) if alone else np.float32(a * factor)
-                raw = min(raw, plan.scale_top)
-                code = encode(
-                    np.float64(raw), 0, plan.scale_rounding, w, 32, True, plan.scale
-                )
+                x, rounding = np.float64(min(raw, plan.scale_top)), np.int64(plan.scale_rounding)
+                code = encode(x, np.int64(0), rounding, w, np.int64(32), True, plan.scale)
                 codes[s, j] = code
                 step = np.float32(np.float32(decode(code, plan.scale)) * decoding)
                 multipliers[s, j] = min(np.float32(_ONE / step), FLT_MAX)

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from extensor.formats import Facts
 from extensor.kernels.ir import (
@@ -33,6 +32,7 @@ from extensor.kernels.ir import (
     const_each,
     i32,
     i64,
+    intrinsic,
     join,
     load_at,
     select,
@@ -43,7 +43,6 @@ from extensor.kernels.ir import (
     vector,
 )
 
-_intrinsic: Any = intrinsic
 UNIT = 32
 """Elements of one step."""
 NEAREST, UP, STOCHASTIC, EXACT = 0, 1, 2, 3
@@ -93,7 +92,7 @@ def steps(facts: Facts, largest: float) -> Steps:
 
 
 def _amax(lanes: int) -> Any:
-    @_intrinsic
+    @intrinsic
     def amax(typing: Any, x: Any, count: Any) -> Any:
         """The bits of the largest magnitude of ``count * lanes`` float32 at address ``x``."""
 
@@ -153,7 +152,7 @@ def _count(b: Any, mode: int, s: Any, binade: Any, dropped: Any, words: Any) -> 
 
 
 def _encode(mode: int) -> Any:
-    @_intrinsic
+    @intrinsic
     def encode(
         typing: Any,
         x: Any,
@@ -213,7 +212,7 @@ encode_stochastic, encode_exact = _encode(STOCHASTIC), _encode(EXACT)
 
 
 def _pack(bits: int, n: int) -> Any:
-    @_intrinsic
+    @intrinsic
     def pack(typing: Any, codes: Any, to: Any) -> Any:
         """``n`` codes, one a byte, at the first address, packed to the second."""
 

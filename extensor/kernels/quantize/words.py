@@ -19,9 +19,7 @@ SLACK = 64
 
 
 @kernel()
-def _run(
-    first: int, count: int, at: int, counters: NDArray[np.int64]
-) -> int:
+def _run(first: int, count: int, at: int, counters: NDArray[np.int64]) -> int:
     """Append the counters of ``count`` indices from ``first``; how many there are then."""
     lo, hi = first >> 2, (first + count - 1) >> 2
     for i in range(hi - lo + 1):
