@@ -58,7 +58,7 @@ def encode_elements(
     """The code of every number, in the shape of ``x``; one rounding, from the input's precision.
 
     saturate
-        None: formats with an infinity overflow to it, others saturate.
+        None: formats of at most 8 bits saturate, bfloat16 overflows to Inf as IEEE types do.
     nonfinite
         ``"propagate"``: NaN becomes the format's NaN, and raises where it has none.
         ``"saturate"``: NaN becomes the largest value. ``"raise"``: NaN and Inf raise.
@@ -76,7 +76,7 @@ def encode_elements(
     if nonfinite == "saturate":
         flat = np.where(np.isnan(flat), fmt.max, flat).astype(flat.dtype)
     if saturate is None:
-        saturate = not fmt.has_inf
+        saturate = fmt.bits <= 8
     seed, stream = (key.seed, key.stream) if key else (0, 0)
     out = np.empty(flat.size, fmt.storage)
     mode = int(Rounding[rounding.upper()])

@@ -189,7 +189,7 @@ def run_tiles(job: NDArray[np.int64], lo: int, hi: int) -> None:
         if draws:
             first = offset + a * sa + r0 * sr + k0 * sk
             if sk == 1:
-                words_along_rows(first, sr, n, m, stream, seed, counters, words, starts)
+                words_along_rows(first, sr, n, m, stream, seed, counters, spare, words, starts)
             elif sr == 1 and tile == ROWS:
                 words_across_rows(
                     first, sk, n, m, wide, stream, seed, counters, spare, columns, words, starts

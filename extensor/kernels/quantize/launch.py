@@ -24,6 +24,8 @@ from extensor.noise import Key
 
 PARALLEL = 1 << 15
 """Elements from which the work is shared among threads."""
+SHORT = 64
+"""Elements of a row up to which several rows are done together."""
 RUN = 1024
 """Elements of a tile, about: its numbers, words and codes stay in the first-level cache."""
 
@@ -168,8 +170,10 @@ def quantize_from(
     scales = np.empty((matrices * lines, blocks), np.uint8)
     sa, sr, sk = strides or (group * length, length, 1)
     turned = (xr == 4 and xk != 4) or (draws and sr == 1 and sk != 1)
-    tile = ROWS if turned else 1
+    tile = ROWS if turned or length <= SHORT else 1
     run = block * max(1, (32 if turned else RUN) // block)
+    if tile > 1 and not turned:
+        run = block * max(blocks, 1)
     tiles = matrices * -(-group // tile) * -(-length // run)
     job = Job(
         *memory, group, length, tile, run, block, height, lines,

@@ -36,6 +36,7 @@ def words_along_rows(
     stream: int,
     seed: int,
     counters: NDArray[np.int64],
+    spare: NDArray[np.int32],
     out: NDArray[np.int32],
     starts: NDArray[np.int64],
 ) -> None:
@@ -47,9 +48,17 @@ def words_along_rows(
         Scratch of ``length // 4 + SLACK``.
     out
         (rows, length + SLACK).
+    spare
+        Scratch of ``rows * length + SLACK``.
     starts
         Out: the byte address of each row's first word.
     """
+    if row_stride == length:
+        count = _run(first, rows * length, 0, counters)
+        philox_words(counters, count, stream, seed, spare)
+        for r in range(rows):
+            starts[r] = address_of(spare) + 4 * ((first & 3) + r * length)
+        return
     for r in range(rows):
         index = first + r * row_stride
         count = _run(index, length, 0, counters)
