@@ -1,6 +1,9 @@
 """``ExTensor``: a storage, and a place in the graph of gradients.
 
-The class is small: methods and operators are hung on from the op table, `extensor.ops.registry`.
+Methods and operators are hung on from the op table, `extensor.ops.registry`.
+
+Over 300 lines: the class, the functions that make one, and `apply`, which runs an op on some,
+need each other; apart they would be files that import in a circle.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,8 +21,9 @@ from extensor.formats import FP32, Block, DType, Element, compute, dtype, from_n
 from extensor.kernels.pack import pack as _pack
 from extensor.kernels.pack import unpack as _unpack
 from extensor.noise import Key
+from extensor.ops.convert import arrays_of, store
 from extensor.ops.mode import grad_enabled
-from extensor.ops.registry import OPS, Op, arrays_of, bind, store
+from extensor.ops.registry import OPS, Op, bind
 from extensor.quantizer import Quantizer, draw_signs
 from extensor.quantizer import bind as bind_quantizer
 from extensor.repr import describe, describe_html

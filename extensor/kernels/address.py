@@ -1,7 +1,8 @@
 """Memory by address, for kernels that must not care about the type of an array.
 
 A kernel that takes a byte address and strides is compiled once, whatever the memory order of its
-input is, and whether it may be written to. The caller keeps the array alive.
+input is, and whether it may be written to. The caller keeps the array alive. Inside a kernel an
+array dies with its last use by name, and its address is none: take it in the loop that needs it.
 """
 
 from typing import Any

@@ -11,16 +11,18 @@ from extensor.jit import kernel
 from extensor.noise import Key, word
 from extensor.scalar import Rounding, decode, encode
 
+_0 = np.int64(0)
+
 
 @kernel()
 def _encode(
     x: NDArray[Any],
     out: NDArray[Any],
     rounding: int,
-    sr_bits: int,
+    sr_bits: Any,
     saturate: bool,
-    stream: int,
-    seed: int,
+    stream: Any,
+    seed: Any,
     offset: int,
     facts: Facts,
 ) -> int:
@@ -32,7 +34,7 @@ def _encode(
         value = np.float64(x[i])
         if facts.origin > 0 and value <= 0.0:
             return i
-        code = encode(value, 0, rounding, draw, sr_bits, saturate, facts)
+        code = encode(value, _0, np.int64(rounding), draw, sr_bits, saturate, facts)
         if code < 0:
             return i
         out[i] = code

@@ -24,7 +24,7 @@ from extensor.kernels.im2col import patches
 from extensor.kernels.packed import Packed
 from extensor.kernels.quantize.dispatch import check_choice, quantize
 from extensor.kernels.quantize.fast import Job, run_tiles
-from extensor.kernels.quantize.launch import prepare, quantize_from
+from extensor.kernels.quantize.launch import RUN, prepare, quantize_from
 from extensor.kernels.window import Pair, four, out_size
 from extensor.noise import Key
 
@@ -76,8 +76,9 @@ def _along_k(
         own[_OFFSET] += t0 * job[_SR]
         if flat:
             own[_ROWS], own[_LENGTH] = 1, (t1 - t0) * pitch
-        runs = (own[_LENGTH] + job[_RUN] - 1) // job[_RUN]
-        _run_on(buffer, own, runs * ((own[_ROWS] + job[_TILE] - 1) // job[_TILE]))
+            own[_TILE], own[_RUN] = 1, job[_BLOCK] * max(1, RUN // job[_BLOCK])
+        runs = (own[_LENGTH] + own[_RUN] - 1) // own[_RUN]
+        _run_on(buffer, own, runs * ((own[_ROWS] + own[_TILE] - 1) // own[_TILE]))
 
 
 @kernel(parallel=True)

@@ -56,6 +56,7 @@ from extensor.ops.elementwise import sub as sub
 from extensor.ops.elementwise import tanh as tanh
 from extensor.ops.elementwise import tie_weight as tie_weight
 from extensor.ops.elementwise import where as where
+from extensor.ops.explain import explain as explain
 from extensor.ops.gemm import conv as conv
 from extensor.ops.gemm import linear as linear
 from extensor.ops.linear import matmul as matmul
@@ -79,8 +80,6 @@ from extensor.ops.reduce import min as min
 from extensor.ops.reduce import sum as sum
 from extensor.ops.registry import OPS as OPS
 from extensor.ops.registry import Op as Op
-from extensor.ops.registry import explain as explain
-from extensor.ops.registry import trace as trace
 from extensor.ops.shape import broadcast_to as broadcast_to
 from extensor.ops.shape import concat as concat
 from extensor.ops.shape import expand_dims as expand_dims
@@ -93,3 +92,4 @@ from extensor.ops.shape import reshape as reshape
 from extensor.ops.shape import squeeze as squeeze
 from extensor.ops.shape import stack as stack
 from extensor.ops.shape import sum_to as sum_to
+from extensor.ops.trace import trace as trace

@@ -20,9 +20,10 @@ from extensor.kernels.quantize_patches import quantize_patches
 from extensor.kernels.window import out_size
 from extensor.noise import Key
 from extensor.ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from extensor.ops.convert import arrays_of
 from extensor.ops.linear import matmul
 from extensor.ops.mode import grad_enabled
-from extensor.ops.registry import Op, Sample, arrays_of, op
+from extensor.ops.registry import Op, Sample, op
 from extensor.quantizer import Quantizer
 from extensor.recipe import GEMMS, Operand, Recipe
 from extensor.storage import Blocked, Coded, Native, Storage

@@ -10,7 +10,8 @@ from extensor.kernels.dequantize import dequantize
 from extensor.kernels.hadamard import hadamard as rotate_rows
 from extensor.kernels.pack import pack
 from extensor.noise import Key
-from extensor.ops.registry import Op, Sample, arrays_of, op, store
+from extensor.ops.convert import arrays_of, store
+from extensor.ops.registry import Op, Sample, op
 from extensor.quantizer import Quantizer
 from extensor.storage import Blocked, Native, Storage
 

@@ -6,9 +6,7 @@ under the storage kinds of the operands and the device; where none fits there is
 fallback: decode, compute natively, and round the result to the promoted format.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from types import MappingProxyType
@@ -24,8 +22,8 @@ from extensor.errors import (
     ShapeError,
 )
 from extensor.formats import FP32, FP64, DType, compute, dtype, promote
-from extensor.kernels.cast import decode_elements, encode_elements
-from extensor.kernels.dequantize import dequantize
+from extensor.ops.convert import arrays_of, store
+from extensor.ops.trace import Call, record
 from extensor.storage import Coded, Native, Storage
 
 Result = Literal["promote", "float", "sum", "bool", "index", "same"]
@@ -49,55 +47,6 @@ class Registered(NamedTuple):
     run: Kernel
     name: str
     takes: Callable[..., bool] | None
-
-
-class Call(NamedTuple):
-    """One dispatched op, as `trace` records it."""
-
-    op: str
-    kinds: Key
-    device: str
-    kernel: str
-    fallback: bool
-
-
-_trace: ContextVar[list[Call] | None] = ContextVar("trace", default=None)
-
-
-@contextmanager
-def trace() -> Iterator[list[Call]]:
-    """Record every op that runs in the block: which kernel ran, and whether it was the fallback."""
-    calls: list[Call] = []
-    token = _trace.set(calls)
-    try:
-        yield calls
-    finally:
-        _trace.reset(token)
-
-
-def arrays_of(storage: Storage, wide: bool = False) -> Any:
-    """The numbers of a storage as a native array; decoded to float32 (``wide``: float64)."""
-    if isinstance(storage, Native):
-        return storage.array
-    if isinstance(storage, Coded):
-        return decode_elements(storage.codes, storage.dtype, np.float64 if wide else np.float32)
-    if storage.transform is not None:
-        raise DTypeError(
-            "fallback: the tensor is rotated or prescaled (q.transform); allowed: a product with "
-            "an operand of equal transform, or ex.dequantize(q) for the stored values"
-        )
-    return storage.spread(dequantize(storage.rows, np.float64 if wide else np.float32))
-
-
-def store(array: Any, to: Any) -> Storage:
-    """A native array as a tensor's storage, rounded once to a native or coded format (or to a
-    NumPy type)."""
-    if isinstance(to, np.dtype):
-        return Native(np.asarray(array, to))
-    if to.kind == "native":
-        array = np.asarray(array)
-        return Native(array if array.dtype == to.storage else array.astype(to.storage))
-    return Coded(encode_elements(np.asarray(array), to), to)
 
 
 _PLAIN = ("promote", "float", "same")
@@ -224,7 +173,7 @@ class Op:
         """Compute on storages. The one place where a kernel is chosen."""
         found = self.find(storages, attributes)
         native = all(s.kind == "native" for s in storages)
-        calls = _trace.get()
+        calls = record.get()
         if calls is not None:
             kinds, device = tuple(s.kind for s in storages), "cpu"
             name = found.name if found else f"{self.name}: numpy"
@@ -306,25 +255,3 @@ def op(name: str, meaning: Kernel, grad: Any, doc: str, **facts: Any) -> Op:
         raise DispatchError(f"op {name!r} is declared twice")
     OPS[name] = Op(name, meaning, grad, doc, **facts)
     return OPS[name]
-
-
-def explain(name: str | Op, *operands: Any, **attributes: Any) -> str:
-    """Which kernel would run for these tensors, and why.
-
-    A miss lists what exists and names the fallback.
-    """
-    row = name if isinstance(name, Op) else OPS.get(name)
-    if row is None:
-        raise DispatchError(f"explain: no op {name!r}; known: {', '.join(OPS)}")
-    storages = [getattr(x, "storage", x) for x in operands]
-    kinds = tuple(s.kind for s in storages)
-    found = row.find(storages, attributes)
-    formats = ", ".join(str(s.dtype) for s in storages)
-    head = f"{row.name}({formats}) on cpu: "
-    if found is not None:
-        return head + f"kernel {found.name}, registered for ({', '.join(kinds)})"
-    answer = row.result_dtype(storages)
-    if all(k == "native" for k in kinds):
-        return head + f"numpy, answer {answer}"
-    have = "; ".join(f"({', '.join(k)})" for k, _ in row.kernels) or "none"
-    return head + f"fallback: decode, numpy, answer {compute(answer)}; kernels registered: {have}"

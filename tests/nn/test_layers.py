@@ -23,6 +23,7 @@ def test_linear_is_its_formula() -> None:
     layer = Linear(7, 5, key=ex.key(0))
     x = normal(0, 2, 3, 7)
     assert layer.bias is not None
+    layer.bias.storage.array[...] = normal(1, 5)  # type: ignore[union-attr]
     wanted = x @ layer.weight.numpy().T + layer.bias.numpy()
     np.testing.assert_allclose(layer(x).numpy(), wanted, rtol=1e-5, atol=1e-6)
     assert Linear(7, 5, bias=False).bias is None
@@ -36,6 +37,7 @@ def test_conv2d_is_its_formula(window: tuple[int, int, int]) -> None:
     layer = Conv2d(3, 4, kernel, stride=stride, padding=padding, key=ex.key(0))
     x = normal(0, 2, 3, 11, 9)
     assert layer.bias is not None
+    layer.bias.storage.array[...] = normal(1, 4)  # type: ignore[union-attr]
     wanted = convolved(x, layer.weight.numpy(), stride, padding)
     wanted += layer.bias.numpy().reshape(1, -1, 1, 1)
     np.testing.assert_allclose(layer(x).numpy(), wanted, rtol=1e-4, atol=1e-5)
@@ -115,15 +117,16 @@ def test_operands_of_a_gemm_share_signs_and_never_draws() -> None:
 
 
 def test_initial_weights_are_a_function_of_the_key() -> None:
-    """U(-1/sqrt(fan in), 1/sqrt(fan in)); weight and bias draw from two keys."""
+    """U(-sqrt(3/fan in), sqrt(3/fan in)), variance 1/fan in; biases begin at 0."""
     one, same, other = (Linear(400, 120, key=ex.key(i)) for i in (0, 0, 1))
     assert (one.weight.numpy() == same.weight.numpy()).all()
     assert not (one.weight.numpy() == other.weight.numpy()).any()
     w = one.weight.numpy()
-    assert np.abs(w).max() < 0.05 and np.abs(w).max() > 0.0499
-    assert w.std() == pytest.approx(0.05 / np.sqrt(3), rel=0.01) and abs(w.mean()) < 0.0005
+    assert 0.999 < np.abs(w).max() * np.sqrt(400 / 3) < 1
+    assert w.std() == pytest.approx(0.05, rel=0.01) and abs(w.mean()) < 0.0005
+    assert one.bias is not None and not one.bias.numpy().any()
     conv = Conv2d(4, 8, (2, 2), key=ex.key(0)).weight.numpy()
-    assert conv.shape == (8, 4, 2, 2) and np.abs(conv).max() < 0.25
+    assert conv.shape == (8, 4, 2, 2) and np.abs(conv).max() < np.sqrt(3 / 16)
 
 
 @pytest.mark.parametrize("recipe", [None, "fp32", "mxfp4-sr-grad", "nvfp4"])
@@ -147,10 +150,10 @@ def test_layers_of_a_model_draw_differently() -> None:
     one = first(x, key=ex.key(0).fold(0))
     two = first(x, key=ex.key(0).fold(1))
     g = ex.asarray(np.full((32, 32), 0.3, np.float32))
-    gradients = []
+    gradients: list[Array] = []
     for y in (one, two):
         first.weight.grad = None
         y.backward(g)
         assert first.weight.grad is not None
         gradients.append(first.weight.grad.numpy())
-    assert not np.array_equal(*gradients)
+    assert not np.array_equal(gradients[0], gradients[1])

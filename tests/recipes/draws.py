@@ -30,7 +30,8 @@ def all_draws(
     places = offset + np.arange(rows)[:, None] * strides[1] + np.arange(length) * strides[2]
     count = 2**choice.sr_bits
     seed_of = np.full((count, rows, length), -1)  # the row of the table below
-    codes, seed, like = [], 0, None
+    codes: list[NDArray[np.uint8]] = []
+    seed, like = 0, None
     while (seed_of < 0).any():
         drawn = words(Key(seed), 0, int(places.max()) + 1)[places] >> (32 - choice.sr_bits)
         new = np.take_along_axis(seed_of, drawn[None].astype(np.int64), 0)[0] < 0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 import extensor as ex
 from extensor.autograd import Node
 from extensor.kernels.matmul import matmul
-from extensor.ops.registry import Call
+from extensor.ops.trace import Call
 from extensor.recipe import GEMMS, NAMED
 
 Array = NDArray[Any]
@@ -75,7 +75,7 @@ def gemm_by_hand(
         if quantizer.hadamard and recipe.fresh_signs:
             quantizer = replace(quantizer, signs=own.fold(2))
         q = ex.quantize(ex.asarray(x), quantizer, axis=axis, key=own.fold(number))
-        quantized.append(q.storage.rows)  # type: ignore[union-attr]
+        quantized.append(q.storage.rows)
         undo *= quantizer.prescale
     y = matmul(*quantized)
     return y if undo == 1.0 else y * np.float32(1 / undo)

@@ -14,6 +14,7 @@ import pytest
 
 import extensor as ex
 from extensor import quantizer as quantizers
+from extensor.kernels.hadamard import hadamard
 from tests.recipes.steps import Array, Floats, normal
 
 LONG, SHORT = 512, 48
@@ -22,7 +23,6 @@ LONG, SHORT = 512, 48
 FLOOR = ex.Quantizer(ex.mxfp4, scale_rule="floor")
 THREE = replace(FLOOR, prescale=0.75)
 NV = ex.Quantizer(ex.nvfp4)
-REAL_ROTATION = quantizers.rotate
 
 
 class Row(NamedTuple):
@@ -64,8 +64,8 @@ GRADIENTS = ("x", "w")
 
 def wrong_side(x: Floats, n: int, signs: Any) -> Floats:
     """x H diag(s) where x diag(s) H is meant: the published bug, planted."""
-    turned = np.asarray(REAL_ROTATION(x, n, ()))
-    return turned * np.resize(np.float32(signs), turned.shape[-1])
+    turned = np.asarray(hadamard(x, n, ()))
+    return turned * np.resize(np.array(signs, np.float32), turned.shape[-1])
 
 
 def gradients(recipe: ex.Recipe, which: str, draws: int) -> tuple[Array, dict[str, Floats]]:
@@ -176,7 +176,7 @@ def test_the_named_recipes(name: str, which: str) -> None:
         turned = ex.quantize(raw["x"], recipe.wgrad[1], axis=0)
         signs = ex.quantizer.draw_signs(recipe.wgrad[1].signs, 16)  # type: ignore[union-attr]
         back = ex.hadamard(ex.dequantize(turned), 16, axis=0).numpy()
-        raw["x"] = back * np.resize(np.float32(signs), LONG)[:, None]
+        raw["x"] = back * np.resize(np.array(signs, np.float32), LONG)[:, None]
     sizes, values = errors(found, meant(which, raw))
     expected = 0.0 if name == "mxfp4-naive" else -1.0
     assert slope(sizes, values) == pytest.approx(expected, abs=0.05), values

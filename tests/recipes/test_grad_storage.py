@@ -7,7 +7,7 @@ import pytest
 
 import extensor as ex
 from extensor.optim import SGD, Adam
-from tests.recipes.steps import normal
+from tests.recipes.steps import Array, normal
 
 QUANTIZERS = {
     "mxfp4": ex.Quantizer(ex.mxfp4, rounding="stochastic"),
@@ -86,7 +86,8 @@ def test_the_mean_over_keys_is_the_gradient() -> None:
     """Unbiased: the error of the mean of 64 stored gradients is 8 times smaller than of one."""
     w = ex.asarray(np.zeros((16, 64), np.float32), requires_grad=True)
     w.grad_quantizer = QUANTIZERS["mxfp4"]
-    g, stored = normal(0, 16, 64), []
+    g = normal(0, 16, 64)
+    stored: list[Array] = []
     for i in range(64):
         w.grad = None
         (w * ex.asarray(g)).sum().backward(key=ex.key(i))

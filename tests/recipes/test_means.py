@@ -23,10 +23,11 @@ def on_fractions(seed: int, shape: tuple[int, int], axis: int, steps: int) -> Fl
     """
     draw = np.random.default_rng(seed)
     low = draw.integers(0, 7, shape)
-    x = GRID[low] + (GRID[low + 1] - GRID[low]) * draw.integers(0, steps, shape) / steps
+    x: Array = GRID[low] + (GRID[low + 1] - GRID[low]) * draw.integers(0, steps, shape) / steps
     x = np.moveaxis(x * draw.choice([-1, 1], shape), axis, -1)
     x[..., ::32] = 6
-    return np.float32(np.moveaxis(x, -1, axis) * draw.choice([1.0, 2.0]))
+    x = np.moveaxis(x, -1, axis) * draw.choice([1.0, 2.0])
+    return x.astype(np.float32)
 
 
 def stochastic(bits: int, rule: str = "rceil", prescale: float = 1.0) -> ex.Quantizer:
@@ -101,7 +102,7 @@ def test_every_pair_of_eight_bit_draws(rule: str, prescale: float) -> None:
     """65,536 pairs in one packed product. Two operands at 3/4 mean 9/16 of the product."""
     g, w = on_fractions(3, (T, N), 1, 64), on_fractions(2, (N, K), 0, 64)
     if prescale != 1:  # 3/4 of these has a fraction that is a multiple of 1/256 again
-        g, w = np.round(g * 16) / 16, np.round(w * 16) / 16
+        g, w = ((np.round(a * 16) / 16).astype(np.float32) for a in (g, w))
     choice = stochastic(8, rule, prescale).choice
     left = stacked(all_draws(g[None], ex.mxfp4, choice, (T * N, N, 1)))
     right = stacked(all_draws(w.T[None], ex.mxfp4, choice, (N * K, 1, K)))
@@ -117,7 +118,7 @@ def test_rotated_and_prescaled() -> None:
     H16 / 4 of multiples of 1/2 are multiples of 1/8, so every fraction is one of 1/256.
     """
     draw = np.random.default_rng(5)
-    g, w = (np.float32(draw.integers(-4, 5, shape) / 2) for shape in ((T, 48), (48, K)))
+    g, w = (draw.integers(-4, 5, s).astype(np.float32) / 2 for s in ((T, 48), (48, K)))
     for seed in range(2):
         signs = draw.choice([-1, 1], 16)
         turned = [ex.hadamard(g, 16, signs=signs).numpy(), ex.hadamard(w.T.copy(), 16, signs=signs)
@@ -135,7 +136,7 @@ def test_a_clipping_rule_is_seen() -> None:
     g[:, 1::32] = 7.0
     clipped = all_draws(g[None], ex.mxfp4, stochastic(8, "floor").choice, (T * N, N, 1))
     never = all_draws(g[None], ex.mxfp4, stochastic(8, "rceil").choice, (T * N, N, 1))
-    eye = ex.quantize(np.eye(N, dtype=np.float32), ex.mxfp4).storage.rows  # type: ignore[union-attr]
+    eye = ex.quantize(np.eye(N, dtype=np.float32), ex.mxfp4).storage.rows
     means = [
         matmul(stacked(d), eye).reshape(256, T, N).astype(np.float64).mean(0)
         for d in (clipped, never)

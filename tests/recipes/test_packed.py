@@ -7,7 +7,7 @@ import pytest
 
 import extensor as ex
 from extensor.ops.gemm import transposed
-from extensor.ops.registry import Call
+from extensor.ops.trace import Call
 from extensor.recipe import GEMMS
 from tests.recipes.steps import FP4, PACKED, lenet_step, normal, products
 

@@ -153,13 +153,13 @@ def decode_rows(
     magnitude, sign, up, drop, bias = job[12], job[13], job[14], job[15], job[16]
     normal, step, max_code, extend = job[17], job[18], job[19], job[20]
     bytes_of, numbers = np.empty(64, np.uint8), np.empty(32, np.int32)
-    unpacked = address_of(bytes_of)
     unit = 4 * bits
     s = np.zeros(2, np.int64)
     for r in range(r0, r1):
         line = (r // group * lines + r % group // height) * blocks
         row = codes + r * codes_pitch
         j, used = k0 // block, k0 % block
+        unpacked = address_of(bytes_of)
         for k in range(k0, k1, 32):
             at = row + k * bits // 8
             source = at

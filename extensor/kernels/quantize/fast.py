@@ -166,7 +166,6 @@ def run_tiles(job: NDArray[np.int64], lo: int, hi: int) -> None:
     starts = np.zeros(tile, np.int64)
     words = np.empty((tile, width + SLACK) if draws else (1, 1), np.int32)
     counters = np.empty((2 + tile // 4) * width + SLACK if draws else 1, np.int64)
-    bytes_at = address_of(unpacked)
 
     for t in range(lo, hi):
         if tile == 1:
@@ -175,6 +174,7 @@ def run_tiles(job: NDArray[np.int64], lo: int, hi: int) -> None:
             a, band, k0 = t // (runs * bands), t % bands, t // bands % runs * run
         r0 = band * tile
         n, m = min(tile, rows - r0), min(run, length - k0)
+        bytes_at = address_of(unpacked)
         count = (m + block - 1) // block
         wide = (count * block + 31) & ~31
         at = x + a * xa + r0 * xr + k0 * xk

@@ -25,7 +25,7 @@ CHUNK = 1024
 
 
 @kernel()
-def _chunk(
+def encode_some(
     amax: NDArray[np.float32],
     lo: int,
     hi: int,
@@ -38,6 +38,7 @@ def _chunk(
     codes: NDArray[np.uint8],
     multipliers: NDArray[np.float32],
 ) -> None:
+    """Scales ``lo .. hi``; see `encode_scales`."""
     rounding, nan_code, group, height, length, blocks = (
         options[0], options[1], options[2], options[3], options[4], options[5],
     )  # fmt: skip
@@ -104,7 +105,7 @@ def encode_scales(
     for c in prange((amax.size + CHUNK - 1) // CHUNK):
         lo = c * CHUNK
         hi = min(lo + CHUNK, amax.size)
-        _chunk(amax, lo, hi, factor, top, decoding, steps, values, options, codes, multipliers)
+        encode_some(amax, lo, hi, factor, top, decoding, steps, values, options, codes, multipliers)
 
 
 @kernel(parallel=True)

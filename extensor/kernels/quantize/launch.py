@@ -14,7 +14,7 @@ from extensor.kernels.choice import Choice
 from extensor.kernels.dequantize.general import value_table
 from extensor.kernels.packed import Packed
 from extensor.kernels.quantize.fast import Job, run_parallel, run_tiles
-from extensor.kernels.quantize.fast_scales import encode_scales, largest_finite
+from extensor.kernels.quantize.fast_scales import encode_scales, encode_some, largest_finite
 from extensor.kernels.quantize.levels import levels, scale_array
 from extensor.kernels.quantize.plan import FLT_MAX, SCALE_DRAWS, Plan, plan
 from extensor.kernels.quantize.scale import Strides, Where, block_scales, where
@@ -82,6 +82,8 @@ class Ready(NamedTuple):
         Bits of float64 and float32, and the constants of the element, for `fast.Job`.
     bits
         Of a packed code.
+    scale_steps, scale_table
+        The constants and the values of a scale format with a mantissa.
     """
 
     plan: Plan
@@ -93,6 +95,8 @@ class Ready(NamedTuple):
     prescale: int
     element: Steps
     bits: int
+    scale_steps: NDArray[np.int64]
+    scale_table: NDArray[np.float32]
 
 
 @lru_cache(maxsize=256)
@@ -114,7 +118,15 @@ def prepare(fmt: Block, choice: Choice) -> Ready:
         prescale=int(np.float32(p.prescale).view(np.int32)),
         element=steps(p.element, fmt.element.max),
         bits=fmt.packed_bits,
+        scale_steps=np.array(steps(p.scale, fmt.scale.max), np.int64),
+        scale_table=_values(fmt.scale),
     )
+
+
+def _values(scale: Element) -> NDArray[np.float32]:
+    """The value of each code of a narrow scale; none for wide ones, which the fast way lacks."""
+    table = value_table(scale) if scale.bits <= 8 else np.empty(0)
+    return table.astype(np.float32)
 
 
 def _signed(value: Any) -> int:
@@ -210,8 +222,10 @@ def _scales(
 ) -> tuple[Any, NDArray[np.float32], float | None]:
     """Codes and multipliers of all scales, and the tensor scale that is stored."""
     flat = amax.reshape(-1)
-    tops = np.empty(max(1, min(16, flat.size >> 10)), np.float32)
-    largest_finite(flat, tops)
+    few = flat.size * p.height * p.length < PARALLEL
+    tops = flat if few else np.empty(16, np.float32)
+    if not few:
+        largest_finite(flat, tops)
     encoding, decoding, stored = levels(tops, fmt, choice, p)
     multipliers = np.empty(amax.shape, np.float32)
     if p.power:
@@ -225,16 +239,19 @@ def _scales(
         [p.scale_rounding, p.scale.nan_code, group, p.height, p.length, amax.shape[1],
          *at.strides, _signed(at.stream), _signed(at.seed)], np.int64,
     )  # fmt: skip
-    values = value_table(fmt.scale).astype(np.float32)
-    encode_scales(
-        flat,
+    ready = prepare(fmt, choice)
+    rest = (
         np.float32(encoding * p.inverse),
         p.top if stored is None else np.float32(0),
         decoding,
-        np.array(steps(p.scale, fmt.scale.max), np.int64),
-        values,
+        ready.scale_steps,
+        ready.scale_table,
         options,
         scales.reshape(-1),
         multipliers.reshape(-1),
     )
+    if few:
+        encode_some(flat, 0, flat.size, *rest)
+    else:
+        encode_scales(flat, *rest)
     return scales, multipliers, stored
