@@ -7,6 +7,7 @@ a layer keeps no float32 activation. Each GEMM owns the keys of its two operands
 signs of a rotation, and never a draw.
 """
 
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ from extensor.storage import Blocked, Coded, Native, Storage
 
 Pair = tuple[int, int]
 PLAIN = Recipe("fp32")
+NOTHING: tuple[None, None] = (None, None)
 
 
 class Gemm(NamedTuple):
@@ -96,10 +98,12 @@ def _matrix(x: Any) -> Any:
 
 
 def check_key(recipe: Recipe, key: Key | None) -> None:
-    """A recipe that draws random words needs a key."""
-    if recipe.needs_key and key is None:
+    """A recipe that draws random words needs a key; without a graph only fprop counts."""
+    needed = recipe if grad_enabled() else replace(recipe, dgrad=NOTHING, wgrad=NOTHING)
+    if needed.needs_key and key is None:
         raise KeyMissingError(
-            f"recipe {recipe.name} rounds stochastically and key=None; call model(x, key=key)"
+            f"recipe {recipe.name} rounds stochastically and key=None; call model(x, key=key), or "
+            "use ex.no_grad() to evaluate a recipe whose forward product draws nothing"
         )
 
 
@@ -115,7 +119,7 @@ def _linear(
     qx = operand(rows, fprop.first, 1, fprop.keys[0])
     qw = operand(w, fprop.second, 1, fprop.keys[1])
     y = product(qx, transposed(qw), exact).reshape(*x.shape[:-1], w.shape[0])
-    return Native(y), operand(rows, wgrad.second, 0, wgrad.keys[1])
+    return Native(y), operand(rows, wgrad.second, 0, wgrad.keys[1]) if grad_enabled() else None
 
 
 def _linear_grad(
@@ -165,7 +169,7 @@ def _conv(
     kernel = w.shape[2:]
     fprop, wgrad = gemm_of(recipe, "fprop", key), gemm_of(recipe, "wgrad", key)
     plain_fprop = fprop.first is None and fprop.second is None
-    plain_wgrad = wgrad.first is None and wgrad.second is None
+    plain_wgrad = (wgrad.first is None and wgrad.second is None) or not grad_enabled()
     how = (kernel, stride, padding)
     saved = Native(x) if plain_wgrad else _patch_operand(x, how, wgrad.second, 0, wgrad.keys[1])
     if plain_fprop:
