@@ -3,7 +3,7 @@
 >>> import extensor as ex
 >>> x = ex.asarray([[0.1, -2.0, 3.3, 7.0]])
 >>> ex.quantize(x, ex.mxfp4).tolist()
-[[0.0, -2.0, 4.0, 8.0]]
+[[0.0, -2.0, 3.0, 8.0]]
 """
 
 from importlib import import_module as _import_module

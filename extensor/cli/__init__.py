@@ -1,6 +1,7 @@
 """The command line: ``extensor COMMAND ...``, one file a command, loaded when it is called.
 
-Exit codes: 0 done, 1 a fault of ours, 2 a mistake in what was asked for (one line on stderr says which), 130 Ctrl-C.
+Exit codes: 0 done; 1 a fault of ours; 2 a mistake in what was asked for, which one line on stderr
+explains; 130 Ctrl-C.
 """
 
 import os
