@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 import extensor as ex
 from extensor.autograd import Node
 from extensor.kernels.matmul import matmul
+from extensor.kernels.packed import Packed
 from extensor.ops.trace import Call
 from extensor.recipe import GEMMS, NAMED
+from extensor.storage import Blocked
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -58,6 +60,12 @@ def products(calls: list[Call]) -> list[Call]:
     return [call for call in calls if call.op in names]
 
 
+def rows_of(q: ex.ExTensor) -> Packed:
+    """The packed rows of a blocked tensor."""
+    assert isinstance(q.storage, Blocked)
+    return q.storage.rows
+
+
 def gemm_by_hand(
     recipe: ex.Recipe, gemm: str, key: ex.Key, a: Floats, b: Floats, a_axis: int, b_axis: int
 ) -> Floats:
@@ -66,7 +74,8 @@ def gemm_by_hand(
     The documented keys, written out: the GEMM's own is ``key.fold(0, 1 or 2)``; its operands draw
     from ``fold(0)`` and ``fold(1)`` of that, its signs from ``fold(2)``.
     """
-    own, quantized = key.fold(["fprop", "dgrad", "wgrad"].index(gemm)), []
+    own = key.fold(["fprop", "dgrad", "wgrad"].index(gemm))
+    quantized: list[Packed] = []
     assert tuple(GEMMS) == ("fprop", "dgrad", "wgrad")
     undo = 1.0
     for number, (x, axis) in enumerate([(a, a_axis), (b, b_axis)]):
@@ -75,7 +84,7 @@ def gemm_by_hand(
         if quantizer.hadamard and recipe.fresh_signs:
             quantizer = replace(quantizer, signs=own.fold(2))
         q = ex.quantize(ex.asarray(x), quantizer, axis=axis, key=own.fold(number))
-        quantized.append(q.storage.rows)
+        quantized.append(rows_of(q))
         undo *= quantizer.prescale
-    y = matmul(*quantized)
+    y = matmul(quantized[0], quantized[1])
     return y if undo == 1.0 else y * np.float32(1 / undo)

@@ -8,7 +8,7 @@ import pytest
 import extensor as ex
 from extensor.kernels.matmul import matmul
 from tests.recipes.draws import Chosen, all_draws, stacked
-from tests.recipes.steps import Array, Floats
+from tests.recipes.steps import Array, Floats, rows_of
 
 T, K, N = 3, 5, 40
 """g is T x N, W is N x K, x is T x K; N has a whole block and a tail."""
@@ -136,7 +136,7 @@ def test_a_clipping_rule_is_seen() -> None:
     g[:, 1::32] = 7.0
     clipped = all_draws(g[None], ex.mxfp4, stochastic(8, "floor").choice, (T * N, N, 1))
     never = all_draws(g[None], ex.mxfp4, stochastic(8, "rceil").choice, (T * N, N, 1))
-    eye = ex.quantize(np.eye(N, dtype=np.float32), ex.mxfp4).storage.rows
+    eye = rows_of(ex.quantize(np.eye(N, dtype=np.float32), ex.mxfp4))
     means = [
         matmul(stacked(d), eye).reshape(256, T, N).astype(np.float64).mean(0)
         for d in (clipped, never)
