@@ -1,5 +1,7 @@
 """Block quantization against the exact oracle: every format, rule, rounding, axis and trap."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -95,7 +97,9 @@ def test_nvfp4_two_levels(name: str) -> None:
 @pytest.mark.parametrize("name", BLOCKS)
 def test_scales_rounded_up_never_clip_and_rceil_neither(name: str) -> None:
     x = np.random.default_rng(6).normal(size=(64, 64)).astype(np.float32)
-    options = {"scale_rounding": "up"} if name.startswith("nv") else {"scale_rule": "rceil"}
+    options: dict[str, Any] = (
+        {"scale_rounding": "up"} if name.startswith("nv") else {"scale_rule": "rceil"}
+    )
     fmt = block(name)
     q = ex.quantize(x, fmt, rounding="stochastic", key=ex.key(0), **options)
     values = ex.dequantize(q).numpy()

@@ -3,6 +3,7 @@
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_going_on_is_bit_identical(tmp_path: Path, optimizer: str, stops: tuple[
             assert resume(path, trainer) == []
             assert trainer.position.step == stops[number - 1]
         metrics = Metrics(rows, trainer.position.step)
-        observers = [metrics] if stop is None else [metrics, StopAt(stop)]
+        observers: list[Any] = [metrics] if stop is None else [metrics, StopAt(stop)]
         if stop is None:
             again, _ = fit(trainer, observers)
         else:
