@@ -29,7 +29,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import extending
-from numba.np.arrayobj import make_array
 
 I8, I16, I32, I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 F32 = ir.FloatType()
@@ -89,6 +88,8 @@ def join(b: Any, low: Any, high: Any) -> Any:
 
 def address(ctx: Any, b: Any, arrty: Any, arr: Any, index: Any, t: Any) -> Any:
     """A pointer to ``t`` at element ``index`` of a Numba array value."""
+    from numba.np.arrayobj import make_array  # costs 60 ms, and only a compilation needs it
+
     view: Any = make_array
     data = view(arrty)(ctx, b, arr).data
     return b.bitcast(b.gep(data, [index]), t.as_pointer())

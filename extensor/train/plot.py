@@ -42,7 +42,10 @@ def series(rows: Sequence[Row], kind: str, name: str) -> tuple[NDArray[Any], NDA
 
 
 def curves(path: Path, runs: Runs, title: str) -> None:
-    """Draw loss and accuracy of runs: training as lines (pale: each step), tests as dots.
+    """Draw loss and accuracy of runs, as a picture in one file.
+
+    One run: training as lines (pale: each step) and the tests as dots. Several: for each label the
+    mean of training losses over its runs, and the mean of test accuracies with their deviation.
 
     Raises ``FormatError`` where matplotlib is not installed, ``CheckpointError`` where the file
     cannot be written.
@@ -55,15 +58,17 @@ def curves(path: Path, runs: Runs, title: str) -> None:
         ) from error
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for (label, seeds), colour in zip(runs.items(), COLOURS * (1 + len(runs)), strict=False):
-        for rows in seeds:
-            alone = len(runs) == len(seeds) == 1
-            _draw(left, rows, "loss", colour, 1.0, alone)
-            _draw(right, rows, "accuracy", colour, 100.0, alone)
-        right.plot([], [], color=colour, label=label)
-    left.set(xlabel="step", ylabel="cross-entropy", yscale="log")
-    right.set(xlabel="step", ylabel="accuracy (%)", ylim=_limits(runs))
-    right.plot([], [], "o-", color="0.4", ms=4, lw=1, label="test")
+    alone = len(runs) == 1 and all(len(seeds) == 1 for seeds in runs.values())
+    for number, (label, seeds) in enumerate(runs.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        if alone:
+            _draw(left, seeds[0], "loss", colour, 1.0)
+            _draw(right, seeds[0], "accuracy", colour, 100.0)
+        else:
+            _draw_means(left, right, seeds, label, colour)
+    left.set(xlabel="step", ylabel="cross-entropy" if alone else "training loss", yscale="log")
+    right.set(xlabel="step", ylabel="accuracy (%)" if alone else "test accuracy (%)")
+    right.set_ylim(*_limits(runs))
     right.legend(loc="lower right", frameon=False)
     for axes in (left, right):
         axes.grid(alpha=0.25)
@@ -74,16 +79,28 @@ def curves(path: Path, runs: Runs, title: str) -> None:
     write_atomic(path, [picture.getvalue()])
 
 
-def _draw(
-    axes: Any, rows: Sequence[Row], name: str, colour: str, factor: float, alone: bool
-) -> None:
+def _draw(axes: Any, rows: Sequence[Row], name: str, colour: str, factor: float) -> None:
     steps, values = series(rows, "train", name)
-    if alone:
-        axes.plot(steps, factor * values, color=colour, alpha=0.2, lw=0.7)
-    mean = smooth(values, max(1, len(values) // 30))
-    axes.plot(steps, factor * mean, color=colour, lw=1.6 if alone else 1.0, alpha=0.9)
+    axes.plot(steps, factor * values, color=colour, alpha=0.2, lw=0.7)
+    axes.plot(steps, factor * _mean(values), color=colour, lw=1.6, label="training")
     tests, answers = series(rows, "test", name)
-    axes.plot(tests, factor * answers, "o-", color="0.2" if alone else colour, ms=4, lw=1)
+    axes.plot(tests, factor * answers, "o-", color="0.2", ms=4, lw=1, label="test")
+
+
+def _draw_means(
+    left: Any, right: Any, seeds: Sequence[Sequence[Row]], label: str, colour: str
+) -> None:
+    steps = series(seeds[0], "train", "loss")[0]
+    losses = np.mean([series(rows, "train", "loss")[1] for rows in seeds], axis=0)
+    left.plot(steps, _mean(losses), color=colour, lw=1.4)
+    tests = series(seeds[0], "test", "accuracy")[0]
+    answers = 100 * np.array([series(rows, "test", "accuracy")[1] for rows in seeds])
+    how = {"fmt": "o-", "color": colour, "ms": 4, "lw": 1.2, "capsize": 3}
+    right.errorbar(tests, answers.mean(0), answers.std(0), label=label, **how)
+
+
+def _mean(values: NDArray[Any]) -> NDArray[Any]:
+    return smooth(values, max(1, len(values) // 30))
 
 
 def _limits(runs: Runs) -> tuple[float, float]:

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from extensor.noise import Key
+from extensor.ops.mode import grad_enabled
+from extensor.tensor import ExTensor
 from extensor.train import Recorder, Settings, Trainer, fit
 from extensor.train.measure import memory_of, weights_sha256
 
@@ -48,6 +51,21 @@ def test_learning_lowers_the_loss() -> None:
     losses = [row["loss"] for row in recorder.rows if row["kind"] == "train"]
     assert len(losses) == 45 and np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
     assert [row["kind"] for row in recorder.rows].count("test") == 1
+
+
+def test_no_two_steps_share_a_key() -> None:
+    """Of different epochs too: else the same noise would come back with every epoch."""
+    trainer, keys = Trainer(Settings(model="mlp", steps=95)), []
+    forward = trainer.model.forward
+
+    def spy(x: ExTensor, key: Key | None = None) -> ExTensor:
+        if grad_enabled():
+            keys.append(key)
+        return forward(x, key=key)
+
+    trainer.model.forward = spy  # type: ignore[method-assign]
+    fit(trainer)
+    assert len(keys) == len(set(keys)) == 95 and None not in keys
 
 
 def test_equal_settings_give_equal_weights_and_seeds_differ() -> None:
