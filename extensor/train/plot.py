@@ -95,8 +95,9 @@ def _draw_means(
     left.plot(steps, _mean(losses), color=colour, lw=1.4)
     tests = series(seeds[0], "test", "accuracy")[0]
     answers = 100 * np.array([series(rows, "test", "accuracy")[1] for rows in seeds])
+    spread = answers.std(0, ddof=min(1, len(seeds) - 1))
     how = {"fmt": "o-", "color": colour, "ms": 4, "lw": 1.2, "capsize": 3}
-    right.errorbar(tests, answers.mean(0), answers.std(0), label=label, **how)
+    right.errorbar(tests, answers.mean(0), spread, label=label, **how)
 
 
 def _mean(values: NDArray[Any]) -> NDArray[Any]:
