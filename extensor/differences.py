@@ -31,9 +31,7 @@ def _scalar(f: Callable[..., ExTensor], xs: Sequence[ExTensor], c: Any) -> ExTen
     return (f(*xs) * c).sum()  # type: ignore[no-any-return]
 
 
-def slopes(
-    value: Callable[..., float], xs: Sequence[ExTensor], step: float = STEP
-) -> list[Any]:
+def slopes(value: Callable[..., float], xs: Sequence[ExTensor], step: float = STEP) -> list[Any]:
     """Central differences of a number for every entry of every float input (None for others)."""
     answers: list[Any] = []
     for i, x in enumerate(xs):

@@ -148,9 +148,7 @@ class Quantizer:
                 f"quantize: {self} draws random words and key=None; give key=ex.key(seed)"
             )
 
-    def __call__(
-        self, x: Any, *, axis: int = -1, key: Key | None = None, offset: int = 0
-    ) -> Any:
+    def __call__(self, x: Any, *, axis: int = -1, key: Key | None = None, offset: int = 0) -> Any:
         """``x`` as a tensor in this format: `extensor.quantize` with these choices.
 
         >>> import extensor as ex

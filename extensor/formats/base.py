@@ -78,4 +78,3 @@ def find(name: str) -> DType:
     near = get_close_matches(lower, [*Book.formats, *Book.aliases], n=1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(Book.formats)}"
     raise DTypeError(f"dtype: unknown name {name!r}{hint}")
-

@@ -1,6 +1,5 @@
 """``Linear``: ``y = x Wᵀ + b``, its three GEMMs under a recipe."""
 
-
 from extensor import ops
 from extensor.nn.init import FIRST, lecun, zeros
 from extensor.nn.module import Module

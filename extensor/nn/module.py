@@ -94,4 +94,3 @@ class Module:
         lines = [f"  {name}: {child!r}".replace("\n", "\n  ") for name, child in self.children()]
         inside = "\n".join(lines)
         return f"{type(self).__name__}(\n{inside}\n)" if lines else f"{type(self).__name__}()"
-

@@ -116,6 +116,7 @@ unclipped: Op = op("unclipped", _unclipped, None, "1 where quantizing does not c
                method=False, samples=(Sample(((3, 40),), {"quantizer": Quantizer(MXFP4)}),))
 # fmt: on
 
+
 def _rotate(x: Any, n: int, axis: int = -1, signs: tuple[int, ...] = ()) -> Any:
     moved = np.moveaxis(np.asarray(x, np.float32), axis, -1)
     turned = rotate_rows(moved.reshape(1, -1, moved.shape[-1]), n, signs)

@@ -115,9 +115,7 @@ def test_the_formula_is_near_the_plain_gradient(name: str) -> None:
     recipe, key = ex.recipes.get(name), ex.key(4)
     x, w, g = normal(1, 256, 96), normal(2, 80, 96), normal(3, 256, 80)
     wanted = (x @ w.T, g @ w, g.T @ x)
-    for found, plain in zip(
-        ex.recipes.linear_gemms(recipe, x, w, g, key=key), wanted, strict=True
-    ):
+    for found, plain in zip(ex.recipes.linear_gemms(recipe, x, w, g, key=key), wanted, strict=True):
         error = np.square(found - plain).sum() / np.square(plain).sum()
         assert error < (0.003 if name == "mxfp8" else 0.09), error
 
