@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from extensor.errors import DispatchError, DTypeError, FormatError, KeyMissingError, ShapeError
-from extensor.formats import Block, DType, Element, dtype
+from extensor.formats import Block, DType, dtype
 from extensor.kernels.choice import Choice
 from extensor.kernels.hadamard import hadamard as rotate
 from extensor.kernels.quantize import quantize as quantize_rows
@@ -211,8 +211,3 @@ _on_tensors: list[Callable[..., Any]] = [_unbound]
 def bind(quantize: Callable[..., Any]) -> None:
     """Say how tensors are quantized (called once, by `extensor.tensor`)."""
     _on_tensors[0] = quantize
-
-
-def is_element(fmt: object) -> bool:
-    """Whether a format is one of single elements."""
-    return isinstance(fmt, Element)

@@ -74,16 +74,15 @@ def _through_or_clip(
 def _unclipped(x: Any, quantizer: Quantizer, axis: int = -1) -> Any:
     """1 where |x| (prescaled) is within the largest element times its scale, else 0."""
     blocked = quantizer.apply(np.asarray(x), axis=axis, key=Key(0))
-    top = np.full_like(blocked.rows.codes, 0)
-    limit = _limits(blocked, top)
-    return (np.abs(x) * quantizer.prescale <= limit).astype(x.dtype)
+    return (np.abs(x) * quantizer.prescale <= _limits(blocked)).astype(x.dtype)
 
 
-def _limits(blocked: Blocked, zeros: Any) -> Any:
+def _limits(blocked: Blocked) -> Any:
     """The largest value that each entry could store: its scale times the largest element."""
     rows, fmt = blocked.rows, blocked.dtype
     codes = np.full((len(rows.codes), fmt.blocks(rows.length) * fmt.length), fmt.element.max_code)
-    full = rows._replace(codes=pack(codes.astype(np.uint8), fmt.packed_bits).reshape(zeros.shape))
+    packed = pack(codes.astype(np.uint8), fmt.packed_bits)
+    full = rows._replace(codes=packed.reshape(rows.codes.shape))
     return blocked.spread(dequantize(full))
 
 
