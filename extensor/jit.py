@@ -17,7 +17,7 @@ closure cell never hits), closure cells hold numbers and strings only.
 
 import hashlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, update_wrapper
 from pathlib import Path
 from types import CellType, FunctionType
 from typing import Any, TypeVar, cast
@@ -57,6 +57,43 @@ def with_source(function: F, source: str) -> F:
     return cast(F, copy)
 
 
+class Kernel:
+    """A function that is compiled when it is first called, here or from another kernel.
+
+    A Numba dispatcher costs half a millisecond to make (a signature to read, a cache folder to
+    find), and a process uses few of the package's many: so ``import extensor`` makes none. To
+    Numba a kernel is its dispatcher, and every attribute of that can be read here.
+
+    >>> @kernel()
+    ... def twice(x):
+    ...     return x + x
+    >>> twice._dispatcher is None, twice(4), twice._dispatcher is None, len(twice.signatures)
+    (True, 8, False, 1)
+    """
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        update_wrapper(self, function)
+        self._function, self._options = function, options
+        self._dispatcher: Any = None
+
+    def dispatcher(self) -> Any:
+        """The Numba dispatcher, made by the first call."""
+        if self._dispatcher is None:
+            jit = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False, **self._options)
+            self._dispatcher = jit(with_source(self._function, package_hash()))
+        return self._dispatcher
+
+    def __call__(self, *args: Any) -> Any:
+        """Run the machine code for these types of arguments."""
+        return (self._dispatcher or self.dispatcher())(*args)
+
+    def __getattr__(self, name: str) -> Any:
+        """What the dispatcher says; Numba reads ``_numba_type_`` to call it from other kernels."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.dispatcher(), name)
+
+
 def kernel(*, parallel: bool = False, **options: Any) -> Callable[[F], F]:
     """Compile a function for the CPU, cached on disk, without the GIL and never with fastmath.
 
@@ -66,16 +103,4 @@ def kernel(*, parallel: bool = False, **options: Any) -> Callable[[F], F]:
     options
         More of ``numba.njit``'s own, for example ``fastmath={"reassoc"}`` for a plain reduction.
     """
-
-    def compile_lazily(function: F) -> F:
-        jit = njit(
-            cache=True,
-            nogil=True,
-            parallel=parallel,
-            error_model="numpy",
-            boundscheck=False,
-            **options,
-        )
-        return cast(F, jit(with_source(function, package_hash())))
-
-    return compile_lazily
+    return lambda function: cast(F, Kernel(function, {"parallel": parallel, **options}))

@@ -9,12 +9,9 @@ from typing import Any
 
 from llvmlite import ir as llvm
 from numba import types
-from numba.np.arrayobj import make_array
 
 from extensor.jit import kernel
-from extensor.kernels.ir import F32, I8, I32, I64, intrinsic, load_at, store_at
-
-_view: Any = make_array
+from extensor.kernels.ir import F32, I8, I32, I64, data_pointer, intrinsic, load_at, store_at
 
 
 @intrinsic
@@ -22,7 +19,7 @@ def address_of(typing: Any, x: Any) -> Any:
     """The byte address of the first element of an array, inside of a kernel."""
 
     def generate(ctx: Any, b: Any, signature: Any, args: Any) -> Any:
-        return b.ptrtoint(_view(signature.args[0])(ctx, b, args[0]).data, I64)
+        return b.ptrtoint(data_pointer(ctx, b, signature.args[0], args[0]), I64)
 
     return types.int64(x), generate
 

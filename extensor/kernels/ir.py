@@ -86,12 +86,17 @@ def join(b: Any, low: Any, high: Any) -> Any:
     return b.shuffle_vector(low, high, const_each(I32, range(2 * n)))
 
 
-def address(ctx: Any, b: Any, arrty: Any, arr: Any, index: Any, t: Any) -> Any:
-    """A pointer to ``t`` at element ``index`` of a Numba array value."""
+def data_pointer(ctx: Any, b: Any, arrty: Any, arr: Any) -> Any:
+    """The pointer to the first element of a Numba array value."""
     from numba.np.arrayobj import make_array  # costs 60 ms, and only a compilation needs it
 
     view: Any = make_array
-    data = view(arrty)(ctx, b, arr).data
+    return view(arrty)(ctx, b, arr).data
+
+
+def address(ctx: Any, b: Any, arrty: Any, arr: Any, index: Any, t: Any) -> Any:
+    """A pointer to ``t`` at element ``index`` of a Numba array value."""
+    data = data_pointer(ctx, b, arrty, arr)
     return b.bitcast(b.gep(data, [index]), t.as_pointer())
 
 
