@@ -1,8 +1,11 @@
 """The one module that knows which array library holds the native arrays of a device.
 
-``cpu`` is NumPy. ``cuda`` is CuPy, imported when it is first asked for.
+``cpu`` is NumPy. ``cuda`` is CuPy, imported when it is first asked for. CuPy arrays answer NumPy's
+own functions (NEP 13 and 18), so an op that is written with ``np.`` runs where its operands live;
+this module adds what has no operand to go by: creation, transfer, streams and addresses.
 """
 
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +19,24 @@ Array = Any
 """A NumPy array, or one of CuPy with the same meaning."""
 
 
+@cache
+def cupy() -> ModuleType:
+    """CuPy, where it is installed and a GPU answers; else DispatchError says what is missing."""
+    try:
+        import cupy as library
+    except ImportError:
+        raise DispatchError(
+            "device: 'cuda' needs CuPy and numba-cuda; install extensor[cuda]"
+        ) from None
+    try:
+        found = library.cuda.runtime.getDeviceCount()
+    except library.cuda.runtime.CUDARuntimeError as error:
+        raise DispatchError(f"device: 'cuda' is not available: {error}") from None
+    if not found:
+        raise DispatchError("device: 'cuda' is not available: no GPU was found")
+    return library  # type: ignore[no-any-return]
+
+
 def check_device(device: str | None) -> str:
     """The name of a device that exists: ``None`` is the CPU.
 
@@ -26,9 +47,7 @@ def check_device(device: str | None) -> str:
     if device not in DEVICES:
         raise DispatchError(f"device: unknown {device!r}; allowed: {', '.join(DEVICES)}")
     if device == "cuda":
-        raise DispatchError(
-            "device: 'cuda' has no kernels in this version; use device='cpu' (see the changelog)"
-        )
+        cupy()
     return device
 
 
@@ -38,5 +57,55 @@ def namespace(device: str) -> ModuleType:
     >>> namespace("cpu").__name__
     'numpy'
     """
-    check_device(device)
-    return np
+    return np if check_device(device) == "cpu" else cupy()
+
+
+def device_of(array: Array) -> str:
+    """Where an array lives.
+
+    >>> device_of(np.zeros(3))
+    'cpu'
+    """
+    return "cpu" if isinstance(array, np.ndarray | np.generic) else "cuda"
+
+
+def library_of(array: Array) -> ModuleType:
+    """The array library that made an array.
+
+    >>> library_of(np.zeros(3)).__name__
+    'numpy'
+    """
+    return np if isinstance(array, np.ndarray | np.generic) else cupy()
+
+
+def to_device(array: Array, device: str) -> Array:
+    """The same numbers on a device; the array itself where it is there already.
+
+    A copy to the host waits for the GPU.
+    """
+    if device_of(array) == device:
+        return array
+    library = namespace(device)
+    return library.asarray(array) if device == "cuda" else cupy().asnumpy(array)
+
+
+def contiguous(array: Array) -> Array:
+    """The array in C order, copied where it is not."""
+    return library_of(array).ascontiguousarray(array)
+
+
+def pointer(array: Array) -> np.uint64:
+    """The address of the first element on its device."""
+    if isinstance(array, np.ndarray):
+        return np.uint64(array.ctypes.data)
+    return np.uint64(array.data.ptr)
+
+
+def stream_pointer() -> int:
+    """The handle of the CUDA stream that work is queued on; 0 is the default stream."""
+    return int(cupy().cuda.get_current_stream().ptr)
+
+
+def synchronize() -> None:
+    """Wait for the GPU; what failed there raises here."""
+    cupy().cuda.get_current_stream().synchronize()

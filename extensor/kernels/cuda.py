@@ -1,0 +1,109 @@
+"""``cuda_kernel``: a Numba CUDA kernel that is compiled at its first launch, and listed.
+
+A kernel declares the types that it takes and the compute capability that it needs, so
+``KERNELS`` is all that a test must walk to compile and assemble every kernel on a machine that
+has no GPU. Memory is passed by address (uint64) and read through `extensor.kernels.ptx`: a launch
+then costs no conversion of arrays, and a kernel does not care who allocated them.
+
+Imported on demand only: ``numba.cuda`` costs half a second.
+
+>>> from numba import types
+>>> @cuda_kernel(types.uint64, types.int64)
+... def nothing(x, n):
+...     pass
+>>> KERNELS.pop("extensor.kernels.cuda.nothing").needs
+(7, 5)
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from numba import cuda
+
+from extensor.backend import stream_pointer
+from extensor.jit import package_hash, with_source
+
+Capability = tuple[int, int] | tuple[int, int, str]
+"""Compute capability: (9, 0), or (9, 0, "a") for instructions of one architecture alone."""
+
+TARGETS: tuple[Capability, ...] = ((7, 5), (8, 0), (9, 0, "a"), (10, 0, "a"), (12, 0, "a"))
+"""What kernels are compiled for in CI."""
+
+
+class CudaKernel:
+    """A function for the GPU with its types; compiled when first launched.
+
+    needs
+        The lowest compute capability; with a letter, the only one.
+    constants
+        The numbers that a factory closed over, to tell its kernels apart.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], takes: tuple[Any, ...], needs: Capability, name: str
+    ) -> None:
+        self.function, self.takes, self.needs, self.name = function, takes, needs, name
+        self._dispatcher: Any = None
+
+    def runs_on(self, target: Capability) -> bool:
+        """Whether the kernel can be compiled for a compute capability.
+
+        >>> CudaKernel(print, (), (8, 0), "").runs_on((9, 0, "a"))
+        True
+        """
+        if len(self.needs) == 3:
+            return target == self.needs
+        return target[:2] >= self.needs
+
+    def launch(self, blocks: int, threads: int, *args: Any, shared: int = 0) -> None:
+        """Run on the current stream with ``blocks`` x ``threads`` threads; returns at once."""
+        if blocks:
+            self.dispatcher()[blocks, threads, stream(stream_pointer()), shared](*args)
+
+    def dispatcher(self) -> Any:
+        """The compiled kernel, made by the first launch."""
+        if self._dispatcher is None:
+            self._dispatcher = cuda.jit(self.takes, cache=True)(self.source())
+        return self._dispatcher
+
+    def source(self) -> Any:
+        """The function with the hash of all sources in its cache key (see `extensor.jit`)."""
+        return with_source(self.function, package_hash())
+
+
+KERNELS: dict[str, CudaKernel] = {}
+"""Every CUDA kernel of the modules that were imported, by name."""
+
+
+@cache
+def stream(pointer: int) -> Any:
+    """The Numba stream for a CUDA stream handle; 0 is the default stream."""
+    return cuda.external_stream(pointer) if pointer else 0
+
+
+def cuda_kernel(
+    *takes: Any, needs: Capability = (7, 5), constants: tuple[Any, ...] = ()
+) -> Callable[[Callable[..., Any]], CudaKernel]:
+    """Declare a CUDA kernel: the types of its arguments and what hardware it needs.
+
+    constants
+        Name the numbers that the function closes over: ``hadamard[64]``.
+    """
+
+    def declare(function: Callable[..., Any]) -> CudaKernel:
+        suffix = f"[{', '.join(map(str, constants))}]" if constants else ""
+        name = f"{function.__module__}.{function.__name__}{suffix}"
+        KERNELS[name] = CudaKernel(function, takes, needs, name)
+        return KERNELS[name]
+
+    return declare
+
+
+def blocks_for(items: int, threads: int) -> int:
+    """How many blocks of ``threads`` threads cover the items.
+
+    >>> blocks_for(257, 256)
+    2
+    """
+    return -(-items // threads)
