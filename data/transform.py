@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from extensor.data.dataset import Images
 from extensor.errors import ShapeError
 from extensor.jit import kernel
-from extensor.noise import Key, philox
+from extensor.noise import Key
+from extensor.philox import philox
 
 Index = NDArray[np.int64]
 

@@ -3,7 +3,7 @@
 Numba keys its cache by the file that holds the kernel, so a kernel keeps running the old machine
 code after a scalar *in another file* was edited (numba issue 8851). The cure: a free variable is
 part of the cache key. Each kernel gets one, ``_source``, that holds the hash of all files whose
-functions can be inlined into a kernel: formats, scalar, noise and kernels. An edit changes the
+functions can be inlined into a kernel: formats, scalar, philox and kernels. An edit changes the
 hash, the key misses, the kernel is compiled anew; otherwise the warm cache hits.
 
 Rules that keep the cache alive: jitted functions are module globals (a jitted function in a
@@ -26,7 +26,7 @@ from numba import njit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SOURCES = ("formats", "scalar.py", "noise.py", "jit.py", "kernels")
+SOURCES = ("formats", "scalar.py", "philox.py", "jit.py", "kernels")
 """What a kernel can inline: files and folders below the package."""
 
 
@@ -79,7 +79,9 @@ class Kernel:
     def dispatcher(self) -> Any:
         """The Numba dispatcher, made by the first call."""
         if self._dispatcher is None:
-            jit = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False, **self._options)
+            jit = njit(
+                cache=True, nogil=True, error_model="numpy", boundscheck=False, **self._options
+            )
             self._dispatcher = jit(with_source(self._function, package_hash()))
         return self._dispatcher
 
@@ -103,4 +105,8 @@ def kernel(*, parallel: bool = False, **options: Any) -> Callable[[F], F]:
     options
         More of ``numba.njit``'s own, for example ``fastmath={"reassoc"}`` for a plain reduction.
     """
-    return lambda function: cast(F, Kernel(function, {"parallel": parallel, **options}))
+
+    def later(function: F) -> F:
+        return cast(F, Kernel(function, {"parallel": parallel, **options}))
+
+    return later

@@ -13,8 +13,8 @@ import numpy as np
 from extensor.errors import DispatchError, DTypeError, FormatError, KeyMissingError, ShapeError
 from extensor.formats import Block, DType, dtype
 from extensor.kernels.choice import Choice
-from extensor.kernels.hadamard import hadamard as rotate
-from extensor.kernels.quantize import quantize as quantize_rows
+from extensor.kernels.front import hadamard as rotate
+from extensor.kernels.front import quantize as quantize_rows
 from extensor.noise import Key, words
 from extensor.storage import Blocked, Transform
 

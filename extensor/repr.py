@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from extensor.formats import Block
-from extensor.kernels.cast import decode_elements
-from extensor.kernels.dequantize import dequantize
+from extensor.kernels.front import decode_elements, dequantize
 from extensor.storage import Blocked, Coded, Native, Storage
 
 SHOWN = 16

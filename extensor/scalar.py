@@ -11,7 +11,6 @@ rounded once, from the input's own precision (float64 holds every float32, float
 """
 
 from collections.abc import Callable
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -22,21 +21,6 @@ from extensor.formats import Facts
 
 _intrinsic: Callable[[Any], Any] = extending.intrinsic
 
-
-class Rounding(IntEnum):
-    """How a value between two neighbours of a format is decided."""
-
-    NEAREST_EVEN = 0
-    NEAREST_AWAY = 1
-    NEAREST_ZERO = 2
-    TOWARD_ZERO = 3
-    UP = 4
-    DOWN = 5
-    STOCHASTIC = 6
-
-
-ROUNDINGS = tuple(r.name.lower() for r in Rounding)
-"""The names that `extensor.quantize` takes."""
 
 _EVEN, _AWAY, _ZERO, _TRUNCATE, _UP, _DOWN = (np.int64(r) for r in range(6))
 _BIG = np.int64(62)

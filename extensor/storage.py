@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from extensor.backend import Array
 from extensor.errors import FormatError, ShapeError
 from extensor.formats import Block, DType, Element, from_numpy
-from extensor.kernels.pack import pack, unpack
+from extensor.kernels.front import pack, unpack
 from extensor.kernels.packed import Packed
 
 

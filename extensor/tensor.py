@@ -18,8 +18,8 @@ from extensor.autograd import Node
 from extensor.backend import check_device
 from extensor.errors import DTypeError, FormatError, GraphError, ShapeError
 from extensor.formats import FP32, Block, DType, Element, compute, dtype, from_numpy
-from extensor.kernels.pack import pack as _pack
-from extensor.kernels.pack import unpack as _unpack
+from extensor.kernels.front import pack as _pack
+from extensor.kernels.front import unpack as _unpack
 from extensor.noise import Key
 from extensor.ops.convert import arrays_of, store
 from extensor.ops.mode import grad_enabled

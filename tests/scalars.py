@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from extensor import formats
 from extensor.formats import Element, Facts, Float
-from extensor.scalar import ROUNDINGS, decode, encode
+from extensor.formats.rounding import ROUNDINGS
+from extensor.scalar import decode, encode
 from tests import oracle
 from tests.oracle import Spec
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 import extensor as ex
-from extensor.scalar import ROUNDINGS
+from extensor.formats.rounding import ROUNDINGS
 from tests.agree import BLOCKS, block, check
 from tests.edges import edges
 

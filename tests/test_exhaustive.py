@@ -10,7 +10,8 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from extensor.formats import Facts
-from extensor.scalar import ROUNDINGS, encode
+from extensor.formats.rounding import ROUNDINGS
+from extensor.scalar import encode
 from tests import oracle
 from tests.scalars import DETERMINISTIC, FORMATS, encode_all
 

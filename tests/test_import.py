@@ -1,9 +1,14 @@
 """What `import extensor` loads: the core, and nothing that only a command or an extra needs."""
 
+import re
 import subprocess
 import sys
+from importlib import import_module
+from pathlib import Path
 
 import pytest
+
+from extensor.kernels import front
 
 HEAVY = [
     "matplotlib",
@@ -20,6 +25,11 @@ HEAVY = [
     "extensor.lab",
     "extensor.testing",
     "numba.cuda.dispatcher",
+    "extensor.kernels.cast",
+    "extensor.kernels.quantize",
+    "extensor.jit",
+    "extensor.scalar",
+    "extensor.philox",
 ]
 """Each of these costs a good part of the 60 ms that `import extensor` may add."""
 
@@ -40,3 +50,13 @@ def test_import_is_light() -> None:
 def test_the_parts_are_there_without_an_import(name: str) -> None:
     """`ex.optim` works after `import extensor as ex` alone."""
     assert f"extensor.{name}" in loaded(f"import extensor as ex\nex.{name}")
+
+
+def test_the_table_of_kernels_is_what_the_type_checker_reads() -> None:
+    """`extensor.kernels.front` names each function twice: for Python, and for mypy."""
+    source = Path(front.__file__).read_text(encoding="utf-8")
+    typed = re.findall(r"from extensor\.kernels\.(\S+) import (\w+) as \2", source)
+    assert typed == [(place, name) for place, names in front.PLACES.items() for name in names]
+    for name in (name for names in front.PLACES.values() for name in names):
+        kernel = getattr(front, name)
+        assert callable(getattr(import_module(kernel.module), kernel.name)), name

@@ -67,7 +67,7 @@ def mini(tmp_path: Path) -> Path:
         folder.mkdir()
         (folder / "__init__.py").write_text("")
     (root / "jit.py").write_text((PACKAGE / "jit.py").read_text(encoding="utf-8"))
-    (root / "noise.py").write_text("")
+    (root / "philox.py").write_text("")
     (root / "scalar.py").write_text(SCALAR)
     (root / "kernels" / "add.py").write_text(KERNELS)
     return root
@@ -118,12 +118,14 @@ def test_every_cached_function_carries_the_hash(name: str) -> None:
             assert cached == (attribute in found), attribute
 
 
-def test_an_import_makes_no_dispatcher_of_a_cached_kernel() -> None:
+def test_an_import_makes_no_dispatcher_of_a_kernel() -> None:
     """What is not called costs nothing: half a millisecond each, for the package's many."""
     script = (
-        "import gc, extensor; from extensor.jit import Kernel; "
+        "import gc, extensor, extensor.kernels.quantize.dispatch; from extensor.jit import Kernel; "
         "kernels = [k for k in gc.get_objects() if type(k) is Kernel]; "
-        "assert len(kernels) > 50; print(sum(k._dispatcher is not None for k in kernels))"
+        "assert len(kernels) > 20; print(sum(k._dispatcher is not None for k in kernels))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
     assert done.stdout == "0\n", done.stderr

@@ -12,9 +12,9 @@ import pytest
 from tests.sources import decorators, imports, modules, tree
 
 LAYERS = (
-    "errors",
+    "errors lazy",
     "formats",
-    "jit scalar noise",
+    "jit scalar philox noise",
     "kernels backend storage",
     "quantizer recipe",
     "ops",

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from extensor.formats import Element
-from extensor.scalar import ROUNDINGS
+from extensor.formats.rounding import ROUNDINGS
 from tests import oracle
 from tests.edges import both_signs, edges
 from tests.oracle import Spec

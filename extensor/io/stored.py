@@ -21,7 +21,7 @@ from extensor.errors import FormatError
 from extensor.formats import Block, DType, Element, find, from_numpy
 from extensor.formats.json import from_json, to_json
 from extensor.io.raw import TYPES, Array, RawTensor
-from extensor.kernels.pack import unpack
+from extensor.kernels.front import unpack
 from extensor.kernels.packed import Packed, scale_shape
 from extensor.storage import Blocked, Coded, Native, Storage, Transform, check_codes
 

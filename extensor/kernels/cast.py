@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from extensor.errors import FormatError
 from extensor.formats import Element, Facts
+from extensor.formats.rounding import Rounding
 from extensor.jit import kernel
-from extensor.noise import Key, word
-from extensor.scalar import Rounding, decode, encode
+from extensor.noise import Key
+from extensor.philox import word
+from extensor.scalar import decode, encode
 
 _0 = np.int64(0)
 

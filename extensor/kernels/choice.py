@@ -16,7 +16,7 @@ from math import isfinite
 
 from extensor.errors import FormatError
 from extensor.formats import Block, Element
-from extensor.scalar import ROUNDINGS
+from extensor.formats.rounding import ROUNDINGS
 
 RULES = ("rceil", "floor", "even", "ceil")
 """The named rules for a power-of-two scale; ``("cap", c)`` is any other."""
@@ -44,7 +44,7 @@ class Choice:
         ``"rceil"``, ``"floor"``, ``"even"``, ``"ceil"`` or ``("cap", c)`` for power-of-two scales.
         None is the format's own: ``rceil`` for those, amax / max(element) for all others.
     rounding
-        A name of `extensor.scalar.ROUNDINGS`.
+        A name of `extensor.formats.rounding.ROUNDINGS`.
     sr_bits
         Random bits of stochastic rounding, 1 to 32.
     prescale

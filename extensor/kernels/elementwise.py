@@ -1,4 +1,4 @@
-"""Elementwise float32 loops where NumPy is several times slower, and the classifier's loss.
+"""Elementwise float32 loops where NumPy is several times slower.
 
 Only these: NumPy's own addition, product and sums of float32 run at the speed of memory. The loops
 walk the memory as it lies (any order of axes), one element at a time, so threads change no bit.
@@ -67,43 +67,3 @@ def relu_grad(g: Floats, y: Floats) -> Floats:
     dx = np.empty(y.size, np.float32)
     _relu_grad(flat_like(y, g), flat_like(y, y), dx)
     return shaped_like(y, dx)
-
-
-def cross_entropy(z: Floats, labels: NDArray[np.integer[Any]]) -> tuple[Floats, Floats]:
-    """(losses (N,), p (N, K)): minus the log of the softmax of z (N, K) at each label.
-
-    ``loss[n] = log(sum over k of exp(z[n, k] - m)) - (z[n, label] - m)`` with m the row's
-    maximum, so nothing overflows; p is the softmax, which the gradient needs. ``exp`` and ``log``
-    are NumPy's. ShapeError (also an IndexError's message) for labels outside of 0 .. K - 1.
-
-    >>> losses, p = cross_entropy(np.zeros((1, 4), np.float32), np.array([2]))
-    >>> p.tolist(), round(losses.item(), 6)
-    ([[0.25, 0.25, 0.25, 0.25]], 1.386294)
-    """
-    if z.ndim != 2 or labels.shape != z.shape[:1]:
-        raise ShapeError(
-            f"cross_entropy: logits {z.shape} and labels {labels.shape}; it takes (N, K) and (N,)"
-        )
-    if labels.size and not 0 <= labels.min() <= labels.max() < z.shape[1]:
-        raise ShapeError(
-            f"cross_entropy: labels run from {labels.min()} to {labels.max()}; "
-            f"with {z.shape[1]} classes they must lie in 0 .. {z.shape[1] - 1}"
-        )
-    shifted = z - z.max(axis=1, keepdims=True)
-    p = np.exp(shifted)
-    total = p.sum(axis=1, keepdims=True)
-    losses = np.log(total[:, 0]) - shifted[np.arange(len(z)), labels]
-    p /= total
-    return losses, p
-
-
-def cross_entropy_grad(g: Floats, p: Floats, labels: NDArray[np.integer[Any]]) -> Floats:
-    """dL/dz (N, K) from g = dL/dlosses (N,): ``g[n] (p[n, k] - [k = label n])``.
-
-    >>> cross_entropy_grad(np.ones(1), np.array([[0.25, 0.75]]), np.array([1])).tolist()
-    [[0.25, -0.25]]
-    """
-    d = p.copy("K")
-    d[np.arange(len(p)), labels] -= p.dtype.type(1)
-    d *= g[:, None]
-    return d

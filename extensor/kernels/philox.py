@@ -24,7 +24,7 @@ from extensor.kernels.ir import (
     store_at,
     vector,
 )
-from extensor.noise import MULTIPLIER_0, MULTIPLIER_1, ROUNDS, WEYL_0, WEYL_1
+from extensor.philox import MULTIPLIER_0, MULTIPLIER_1, ROUNDS, WEYL_0, WEYL_1
 
 LANES = 8
 """Counters of one step; it writes ``4 * LANES`` words."""

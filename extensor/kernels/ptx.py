@@ -34,6 +34,7 @@ _LETTER: dict[Any, str] = {
     types.float64: "d",
 }
 
+_tuple: Any = types.UniTuple
 _POSITIONAL = Parameter.POSITIONAL_OR_KEYWORD
 
 
@@ -64,7 +65,7 @@ def instruction(
     if not results:
         answer: Any = types.void
     else:
-        answer = results[0] if len(results) == 1 else types.UniTuple(results[0], len(results))
+        answer = results[0] if len(results) == 1 else _tuple(results[0], len(results))
     signature = answer(*takes)
 
     def typed(typing: Any, *arguments: Any) -> Any:

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from extensor.kernels import conv as kernels
-from extensor.kernels import pool
+from extensor.kernels import front as kernels
 from extensor.ops.registry import Op, Sample, op
 
 Pair = tuple[int, int]
@@ -30,14 +29,14 @@ def _max_pool_pick(
 
     Row i of the identity, spread back by the gradient, marks the place of window i.
     """
-    marks = pool.max_pool2d_grad(np.ones_like(y), x, y, kernel, stride, padding)
+    marks = kernels.max_pool2d_grad(np.ones_like(y), x, y, kernel, stride, padding)
     if stride == kernel and padding == (0, 0):
-        return pool.avg_pool2d(gg * marks, kernel, stride) * gg.dtype.type(kernel[0] * kernel[1])
+        return kernels.avg_pool2d(gg * marks, kernel, stride) * gg.dtype.type(kernel[0] * kernel[1])
     picked = np.empty_like(y)
     for at in np.ndindex(y.shape[2:]):
         one = np.zeros_like(y)
         one[(..., *at)] = 1
-        spread = pool.max_pool2d_grad(one, x, y, kernel, stride, padding)
+        spread = kernels.max_pool2d_grad(one, x, y, kernel, stride, padding)
         picked[(..., *at)] = (spread * gg).sum((2, 3))
     return picked
 
@@ -71,12 +70,12 @@ conv2d_weight_grad: Op = op(
     "the gradient of conv2d for w: g correlated with x", saves=(0, 1), method=False,
     samples=(Sample(((2, 4, 4, 4), _IMAGE), {"w_shape": (4, 3, 3, 3)}),))
 max_pool2d: Op = op(
-    "max_pool2d", pool.max_pool2d,
+    "max_pool2d", kernels.max_pool2d,
     lambda g, y, x, kernel, stride, padding=(0, 0): (
         max_pool2d_grad(g, x, y, kernel=kernel, stride=stride, padding=padding),),
     "the largest of every window", saves=(0, "y"), samples=_POOL)
 max_pool2d_grad: Op = op(
-    "max_pool2d_grad", pool.max_pool2d_grad,
+    "max_pool2d_grad", kernels.max_pool2d_grad,
     lambda gg, out, g, x, y, kernel, stride, padding=(0, 0): (
         max_pool2d_pick(gg, x, y, kernel=kernel, stride=stride, padding=padding), None, None),
     "g at the first largest of every window", saves=(1, 2), method=False,
@@ -88,12 +87,12 @@ max_pool2d_pick: Op = op(
     "the numbers at the first largest x of every window", saves=(1, 2), method=False,
     samples=(Sample((_IMAGE, _IMAGE, (2, 3, 3, 3)), _POOL[0].attributes),))
 avg_pool2d: Op = op(
-    "avg_pool2d", pool.avg_pool2d,
+    "avg_pool2d", kernels.avg_pool2d,
     lambda g, y, x, kernel, stride, padding=(0, 0): (
         avg_pool2d_grad(g, x_shape=x.shape, kernel=kernel, stride=stride, padding=padding),),
     "the mean of every window, padding counted as zeros", result="float", samples=_POOL)
 avg_pool2d_grad: Op = op(
-    "avg_pool2d_grad", pool.avg_pool2d_grad,
+    "avg_pool2d_grad", kernels.avg_pool2d_grad,
     lambda gg, y, g, x_shape, kernel, stride, padding=(0, 0): (
         avg_pool2d(gg, kernel=kernel, stride=stride, padding=padding),),
     "g shared equally by every window", method=False, result="float",

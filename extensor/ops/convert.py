@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from extensor.errors import DTypeError
-from extensor.kernels.cast import decode_elements, encode_elements
-from extensor.kernels.dequantize import dequantize
+from extensor.kernels.front import decode_elements, dequantize, encode_elements
 from extensor.storage import Coded, Native, Storage
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from extensor.kernels import elementwise as kernels
+from extensor.kernels import front as kernels
 from extensor.ops.registry import Op, Sample, op
 from extensor.ops.shape import sum_to
 

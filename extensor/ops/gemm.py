@@ -14,10 +14,14 @@ import numpy as np
 
 from extensor.errors import GraphError, KeyMissingError, ShapeError
 from extensor.formats import Element
-from extensor.kernels.cast import encode_elements
-from extensor.kernels.im2col import fold, patches
-from extensor.kernels.images import images_of, rows_of
-from extensor.kernels.quantize_patches import quantize_patches
+from extensor.kernels.front import (
+    encode_elements,
+    fold,
+    images_of,
+    patches,
+    quantize_patches,
+    rows_of,
+)
 from extensor.kernels.window import out_size
 from extensor.noise import Key
 from extensor.ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad

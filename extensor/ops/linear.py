@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from extensor.errors import ShapeError
-from extensor.kernels import matmul as kernels
+from extensor.kernels import front as kernels
 from extensor.ops.registry import Op, Sample, op
 from extensor.ops.shape import permute, reshape, sum_to
 from extensor.storage import Blocked, Native

@@ -5,10 +5,8 @@ from typing import Any
 import numpy as np
 
 from extensor.formats import BF16, FP64, MXFP4, NVFP4, DType, Element
-from extensor.kernels.cast import decode_elements, encode_elements
-from extensor.kernels.dequantize import dequantize
-from extensor.kernels.hadamard import hadamard as rotate_rows
-from extensor.kernels.pack import pack
+from extensor.kernels.front import decode_elements, dequantize, encode_elements, pack
+from extensor.kernels.front import hadamard as rotate_rows
 from extensor.noise import Key
 from extensor.ops.convert import arrays_of, store
 from extensor.ops.registry import Op, Sample, op

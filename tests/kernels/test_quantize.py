@@ -8,6 +8,7 @@ from numba import get_num_threads, njit, set_num_threads
 
 from extensor.errors import FormatError, KeyMissingError, ShapeError
 from extensor.formats import E2M1, E4M3, INT8, MXFP4, NVFP4, NVFP4_2D, Block, Float
+from extensor.formats.rounding import ROUNDINGS
 from extensor.kernels.address import address_of
 from extensor.kernels.choice import Choice
 from extensor.kernels.dequantize import dequantize
@@ -17,7 +18,6 @@ from extensor.kernels.quantize.launch import quantize_fast, supports
 from extensor.kernels.quantize.reference import quantize_reference
 from extensor.kernels.quantize.vector import encode_exact, encode_stochastic, steps
 from extensor.noise import Key, key
-from extensor.scalar import ROUNDINGS
 from tests.kernels.blocks import FAST, GENERAL, KINDS, NAMED, SIZES, edges, numbers, same
 from tests.kernels.threads import same_on_any_threads
 

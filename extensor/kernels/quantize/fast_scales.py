@@ -16,7 +16,7 @@ from extensor.kernels.quantize.vector import (
     encode_nearest,
     encode_up,
 )
-from extensor.noise import word
+from extensor.philox import word
 
 _PLAIN = np.int64(0x3F800000)
 _UP, _STOCHASTIC = 4, 6

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from extensor.formats import Facts
 from extensor.jit import kernel
 from extensor.kernels.quantize.plan import FLT_MAX
-from extensor.noise import word
+from extensor.philox import word
 from extensor.scalar import bits_of, encode, float_of
 
 _LOW = np.int64((1 << 29) - 1)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from extensor.errors import FormatError
 from extensor.formats import Block, Facts
+from extensor.formats.rounding import Rounding
 from extensor.kernels.choice import Choice
-from extensor.scalar import Rounding
 
 FLT_MAX = np.float32(np.finfo(np.float32).max)
 SCALE_DRAWS = int.from_bytes(b"scales")

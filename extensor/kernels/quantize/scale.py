@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from extensor.jit import kernel
 from extensor.kernels.quantize.plan import FLT_MAX, Plan
-from extensor.noise import Key, word
+from extensor.noise import Key
+from extensor.philox import word
 from extensor.scalar import decode, encode, power_of_two, scale_exponent
 
 _ONE = np.float32(1)

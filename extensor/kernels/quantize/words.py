@@ -12,7 +12,7 @@ from extensor.jit import kernel
 from extensor.kernels.address import address_of
 from extensor.kernels.philox import philox_words
 from extensor.kernels.tiles import turn
-from extensor.noise import word
+from extensor.philox import word
 
 SLACK = 64
 """Words more than asked for that the buffers must hold."""
