@@ -38,13 +38,23 @@ class CudaKernel:
         The lowest compute capability; with a letter, the only one.
     constants
         The numbers that a factory closed over, to tell its kernels apart.
+    bounds
+        The most threads of a block, and how many blocks a multiprocessor should hold: the compiler
+        then limits registers.
     """
 
     def __init__(
-        self, function: Callable[..., Any], takes: tuple[Any, ...], needs: Capability, name: str
+        self,
+        function: Callable[..., Any],
+        takes: tuple[Any, ...],
+        needs: Capability,
+        name: str,
+        bounds: tuple[int, int] | None = None,
     ) -> None:
         self.function, self.takes, self.needs, self.name = function, takes, needs, name
+        self.bounds = bounds
         self._dispatcher: Any = None
+        self._shared = 48 << 10
 
     def runs_on(self, target: Capability) -> bool:
         """Whether the kernel can be compiled for a compute capability.
@@ -58,14 +68,27 @@ class CudaKernel:
 
     def launch(self, blocks: int, threads: int, *args: Any, shared: int = 0) -> None:
         """Run on the current stream with ``blocks`` x ``threads`` threads; returns at once."""
+        if shared > self._shared:
+            self._allow(shared)
         if blocks:
             self.dispatcher()[blocks, threads, stream(stream_pointer()), shared](*args)
 
     def dispatcher(self) -> Any:
         """The compiled kernel, made by the first launch."""
         if self._dispatcher is None:
-            self._dispatcher = cuda.jit(self.takes, cache=True)(self.source())
+            options = {"launch_bounds": self.bounds} if self.bounds else {}
+            self._dispatcher = cuda.jit(self.takes, cache=True, **options)(self.source())
         return self._dispatcher
+
+    def _allow(self, shared: int) -> None:
+        """Let blocks have more than 48 KiB of dynamic shared memory."""
+        from numba.cuda.cudadrv.driver import binding, driver
+
+        (kernel,) = self.dispatcher().overloads.values()
+        function = kernel._codelibrary.get_cufunc()
+        what = binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        driver.cuKernelSetAttribute(what, shared, function.handle, function.device.id)
+        self._shared = shared
 
     def source(self) -> Any:
         """The function with the hash of all sources in its cache key (see `extensor.jit`)."""
@@ -83,18 +106,23 @@ def stream(pointer: int) -> Any:
 
 
 def cuda_kernel(
-    *takes: Any, needs: Capability = (7, 5), constants: tuple[Any, ...] = ()
+    *takes: Any,
+    needs: Capability = (7, 5),
+    constants: tuple[Any, ...] = (),
+    bounds: tuple[int, int] | None = None,
 ) -> Callable[[Callable[..., Any]], CudaKernel]:
     """Declare a CUDA kernel: the types of its arguments and what hardware it needs.
 
     constants
         Name the numbers that the function closes over: ``hadamard[64]``.
+    bounds
+        See `CudaKernel`.
     """
 
     def declare(function: Callable[..., Any]) -> CudaKernel:
         suffix = f"[{', '.join(map(str, constants))}]" if constants else ""
         name = f"{function.__module__}.{function.__name__}{suffix}"
-        KERNELS[name] = CudaKernel(function, takes, needs, name)
+        KERNELS[name] = CudaKernel(function, takes, needs, name, bounds)
         return KERNELS[name]
 
     return declare

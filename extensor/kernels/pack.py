@@ -105,12 +105,31 @@ def _unpack_rows(packed: Bytes, bits: int, out: Bytes) -> None:
         unpack_row(packed[r], bits, out[r])
 
 
-def _rows(array: Any, bits: int, op: str) -> Bytes:
+def _check(array: Any, bits: int, op: str) -> None:
     if bits not in (4, 6, 8):
         raise FormatError(f"{op}: {bits} bits; allowed: 4, 6, 8")
     if np.ndim(array) == 0:
         raise ShapeError(f"{op}: a single number; allowed: at least one axis")
-    array = np.ascontiguousarray(array, np.uint8)
+
+
+def check_pack(codes: Any, bits: int) -> None:
+    """Raise for what `pack` cannot take: a width that has no layout, codes that are too wide."""
+    _check(codes, bits, "pack")
+    if bits < 8 and codes.size and int(codes.max()) >> bits:
+        raise FormatError(f"pack: code {int(codes.max())} does not fit {bits} bits")
+
+
+def check_unpack(packed: Any, bits: int, n: int) -> None:
+    """Raise for what `unpack` cannot take: fewer bytes than ``n`` codes need."""
+    _check(packed, bits, "unpack")
+    if n < 0 or packed_bytes(n, bits) > packed.shape[-1]:
+        need = packed_bytes(n, bits)
+        raise ShapeError(
+            f"unpack: {n} codes of {bits} bits need {need} bytes, not {packed.shape[-1]}"
+        )
+
+
+def _rows(array: Any) -> Bytes:
     rows: Bytes = array.reshape(-1, array.shape[-1]) if array.size else array.reshape(0, 0)
     return rows
 
@@ -127,11 +146,10 @@ def pack(codes: Any, bits: int) -> Bytes:
     >>> pack(np.array([1, 2, 3], np.uint8), 4).tolist(), pack([63, 0, 0, 1], 6).tolist()
     ([33, 3], [63, 0, 4])
     """
-    rows = _rows(codes, bits, "pack")
-    if bits < 8 and rows.size and int(rows.max()) >> bits:
-        raise FormatError(f"pack: code {int(rows.max())} does not fit {bits} bits")
-    n = np.shape(codes)[-1]
-    out = np.empty((*np.shape(codes)[:-1], packed_bytes(n, bits)), np.uint8)
+    codes = np.ascontiguousarray(codes, np.uint8) if np.ndim(codes) else codes
+    check_pack(codes, bits)
+    rows, n = _rows(codes), codes.shape[-1]
+    out = np.empty((*codes.shape[:-1], packed_bytes(n, bits)), np.uint8)
     if out.size:
         _pack_rows(rows, bits, out.reshape(len(rows), -1))
     return out
@@ -146,12 +164,10 @@ def unpack(packed: Any, bits: int, n: int) -> Bytes:
     >>> unpack(np.array([33, 3], np.uint8), 4, 3).tolist()
     [1, 2, 3]
     """
-    rows = _rows(packed, bits, "unpack")
-    m = np.shape(packed)[-1]
-    if n < 0 or packed_bytes(n, bits) > m:
-        need = packed_bytes(n, bits)
-        raise ShapeError(f"unpack: {n} codes of {bits} bits need {need} bytes, not {m}")
-    out = np.empty((*np.shape(packed)[:-1], n), np.uint8)
+    packed = np.ascontiguousarray(packed, np.uint8) if np.ndim(packed) else packed
+    check_unpack(packed, bits, n)
+    rows = _rows(packed)
+    out = np.empty((*packed.shape[:-1], n), np.uint8)
     if out.size:
         _unpack_rows(rows, bits, out.reshape(len(rows), -1))
     return out

@@ -4,6 +4,7 @@ Three passes over (rows, blocks): amax, scales, elements. `extensor.scalar` roun
 says which numbers meet.
 """
 
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,13 @@ _STOCHASTIC = 6
 _SMALL, _UNITS = np.float64(2.0**-126), np.float64(2.0**149)
 
 
-@kernel()
+@njit()
 def round_up(a: Any) -> np.float32:
     """The smallest float32 that is not below ``a`` >= 0; at most the largest finite one."""
     if a > np.float64(FLT_MAX):
         return FLT_MAX
     if a < _SMALL:
-        return np.float32(np.ceil(a * _UNITS) / _UNITS)
+        return np.float32(np.float64(ceil(a * _UNITS)) / _UNITS)
     b = bits_of(a)
     return np.float32(float_of((b + _LOW) & ~_LOW))
 

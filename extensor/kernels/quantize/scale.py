@@ -13,15 +13,17 @@ An amax of Inf means a block that holds NaN or Inf and must become NaN.
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
+from extensor.formats import Facts
 from extensor.jit import kernel
 from extensor.kernels.quantize.plan import FLT_MAX, Plan
 from extensor.noise import Key
 from extensor.philox import word
 from extensor.scalar import decode, encode, power_of_two, scale_exponent
 
-_ONE = np.float32(1)
+_ONE, _32 = np.float32(1), np.int64(32)
 
 
 Strides = tuple[int, int, int]
@@ -54,13 +56,28 @@ def where(shape: tuple[int, ...], strides: Strides | None, offset: int, key: Key
     return Where(sa, sr, sk, offset, np.uint64(key.stream), np.uint64(key.seed))
 
 
-@kernel()
+@njit()
 def power_code(amax: Any, cap: Any, strict: bool, emin: int, max_code: int) -> Any:
     """The code of the power-of-two scale of a finite amax."""
     if amax == np.float32(0):
-        return 0
+        return np.int64(0)
     code = scale_exponent(np.float64(amax), cap, strict) - emin
-    return min(max(code, 0), max_code)
+    return min(max(code, np.int64(0)), np.int64(max_code))
+
+
+@njit(error_model="numpy")
+def scale_of(
+    raw: np.float32,
+    decoding: np.float32,
+    scale_top: np.float32,
+    rounding: np.int64,
+    w: np.int64,
+    scale: Facts,
+) -> Any:
+    """(code, multiplier) of a scale with a mantissa, from its unrounded value ``raw``."""
+    code = encode(np.float64(min(raw, scale_top)), np.int64(0), rounding, w, _32, True, scale)
+    step = np.float32(np.float32(decode(code, scale)) * decoding)
+    return code, min(np.float32(_ONE / step), FLT_MAX)
 
 
 @kernel()
@@ -113,8 +130,8 @@ def block_scales(
                     index += j * plan.length * where.sk
                     w = np.int64(word(np.uint64(index), where.stream, where.seed))
                 raw = np.float32(a / plan.top) if alone else np.float32(a * factor)
-                x, rounding = np.float64(min(raw, plan.scale_top)), np.int64(plan.scale_rounding)
-                code = encode(x, np.int64(0), rounding, w, np.int64(32), True, plan.scale)
+                code, multiplier = scale_of(
+                    raw, decoding, plan.scale_top, np.int64(plan.scale_rounding), w, plan.scale
+                )
                 codes[s, j] = code
-                step = np.float32(np.float32(decode(code, plan.scale)) * decoding)
-                multipliers[s, j] = min(np.float32(_ONE / step), FLT_MAX)
+                multipliers[s, j] = multiplier

@@ -1,0 +1,119 @@
+"""``quantize`` of device arrays: the same answer as on the CPU, bit for bit.
+
+The fast kernels take what they support; `extensor.kernels.quantize.cuda_general` does the rest.
+Nothing waits for the GPU, except ``nonfinite="raise"``, which must look at the numbers.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from extensor.backend import contiguous, cupy, pointer
+from extensor.formats import Block
+from extensor.kernels.choice import Choice
+from extensor.kernels.cuda import blocks_for
+from extensor.kernels.pack_cuda import pack_rows
+from extensor.kernels.packed import Packed, scale_shape
+from extensor.kernels.quantize import cuda_general as general
+from extensor.kernels.quantize.dispatch import check
+from extensor.kernels.quantize.launch import prepare
+from extensor.kernels.quantize.levels import group_of
+from extensor.kernels.quantize.plan import SCALE_DRAWS, plan
+from extensor.kernels.quantize.scale import Strides, where
+from extensor.noise import Key
+
+THREADS = 128
+
+
+@lru_cache(maxsize=256)
+def _numbers(fmt: Block, choice: Choice) -> tuple[Any, Any]:
+    """The integers and reals of the plan, on the device."""
+    ints, reals = general.numbers(plan(fmt, choice))
+    return cupy().asarray(ints), cupy().asarray(reals)
+
+
+@lru_cache(maxsize=1024)
+def _places(strides: tuple[int, ...]) -> Any:
+    return cupy().asarray(np.array(strides, np.int64))
+
+
+def _run(kernel: Any, cells: int, *args: Any) -> None:
+    kernel.launch(blocks_for(cells, THREADS), THREADS, *args)
+
+
+def quantize(
+    x: Any,
+    fmt: Block,
+    choice: Choice,
+    key: Key | None = None,
+    strides: Strides | None = None,
+    offset: int = 0,
+) -> Packed:
+    """`extensor.kernels.quantize.dispatch.quantize` of a device array (A, R, K).
+
+    The tensor scale stays on the device, a float32 array of shape (1,).
+    """
+    ready = prepare(fmt, choice)
+    check(x, fmt, choice, key, strides)
+    if ready.divide is not None:
+        x = x * ready.divide
+    return quantize_general(x, fmt, choice, key, strides, offset)
+
+
+def quantize_general(
+    x: Any, fmt: Block, choice: Choice, key: Key | None, strides: Strides | None, offset: int
+) -> Packed:
+    """`quantize` for every format and choice; the arguments are checked already."""
+    library, p = cupy(), plan(fmt, choice)
+    (_, group, length), rows = x.shape, x.shape[0] * x.shape[1]
+    scale_rows, blocks = scale_shape(rows, length, group, fmt)
+    cells = scale_rows * blocks
+    elements = where(x.shape, strides, offset, key)
+    scales = where(x.shape, strides, offset, key and key.fold(SCALE_DRAWS))
+    x, width = contiguous(x), x.dtype.itemsize
+    ints, reals = _numbers(fmt, choice)
+    iptr, rptr = pointer(ints), pointer(reals)
+    amax = library.empty((scale_rows, blocks), np.float32)
+    _run(
+        general.block_amax, cells,
+        pointer(x), width, group, length, blocks, iptr, cells, pointer(amax),
+    )  # fmt: skip
+    level, stored = _level(amax, fmt, choice, rptr)
+    storage = fmt.scale_storage
+    codes = library.empty((scale_rows, blocks), storage)
+    exponents = library.empty((scale_rows, blocks), np.int32)
+    multipliers = library.empty((scale_rows, blocks), np.float32)
+    per_matrix = -(-group // fmt.shape[0]) if fmt.shape[0] > 1 else max(group, 1)
+    _run(
+        general.block_scales, cells,
+        pointer(amax), iptr, rptr, np.uint64(0) if level is None else pointer(level), per_matrix,
+        pointer(_places(tuple(scales[:4]))), scales.stream, scales.seed, blocks, cells,
+        storage.itemsize, pointer(codes), pointer(exponents), pointer(multipliers),
+    )  # fmt: skip
+    unpacked = library.empty((rows, blocks * fmt.length), np.uint8)
+    _run(
+        general.block_codes, rows * blocks,
+        pointer(x), width, group, length, blocks, iptr, rptr,
+        pointer(_places(tuple(elements[:4]))), elements.stream, elements.seed, rows * blocks,
+        pointer(exponents), pointer(multipliers), pointer(unpacked),
+    )  # fmt: skip
+    packed = library.empty((rows, fmt.row_bytes(length)), np.uint8)
+    pack_rows(unpacked, fmt.packed_bits, packed)
+    return Packed(packed, codes, stored, fmt, length, group_of(fmt, rows, group))
+
+
+def _level(amax: Any, fmt: Block, choice: Choice, reals: Any) -> tuple[Any, Any]:
+    """(s_enc and 1 / s_enc, what is stored) on the device; see `levels.levels`."""
+    if not fmt.tensor_scale or choice.tensor_scale is None:
+        return None, None
+    library = cupy()
+    given = 0.0 if isinstance(choice.tensor_scale, str) else float(choice.tensor_scale)
+    if fmt.scale.is_power_of_two:
+        return None, library.full(1, given or 1.0, np.float32)
+    top, level = library.zeros(1, np.int32), library.empty(2, np.float32)
+    general.finite_max.launch(
+        min(blocks_for(amax.size, THREADS), 1024), THREADS, pointer(amax), amax.size, pointer(top)
+    )
+    general.tensor_level.launch(1, 1, pointer(top), reals, np.float32(given), pointer(level))
+    return level, level[1:]
