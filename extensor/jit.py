@@ -67,8 +67,8 @@ class Kernel:
     >>> @kernel()
     ... def twice(x):
     ...     return x + x
-    >>> twice._dispatcher is None, twice(4), twice._dispatcher is None, len(twice.signatures)
-    (True, 8, False, 1)
+    >>> twice.__name__, twice._dispatcher is None
+    ('twice', True)
     """
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:

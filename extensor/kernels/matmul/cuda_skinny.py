@@ -9,18 +9,16 @@ where the last to arrive adds all parts. Both sums have a fixed order: results r
 Columns are the rows of x, as many times as it has `pieces` (`extensor.kernels.matmul.cuda_pieces`).
 """
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import cuda, njit, types
 
-from extensor.backend import cupy, pointer
 from extensor.kernels import ptx
 from extensor.kernels.address import address_of
 from extensor.kernels.cuda import CudaKernel, cuda_kernel
 from extensor.kernels.matmul import cuda_fragment as f
-from extensor.kernels.packed import Packed
+from extensor.kernels.matmul.cuda_weight import large, load_codes, load_scales, multiply_block
 
 WARPS, THREADS = 16, 512
 GROUP = 512
@@ -28,105 +26,6 @@ GROUP = 512
 SHARED = 227 << 10
 """Shared memory of a multiprocessor that one block may have."""
 UNIT_BYTES = 16
-
-
-@njit()
-def _four(word: Any, w1: Any, w2: Any, w3: Any, shift: Any) -> Any:
-    return word << shift, w1 << shift, w2 << shift, w3 << shift
-
-
-@njit()
-def _load(
-    codes: Any, stride: Any, scales: Any, pitch: Any, block: Any, blocks: Any, wide: bool
-) -> Any:
-    """16 blocks of two rows (g and g + 8): 2 x 4 x 16 bytes of codes, 2 x 4 words of scales.
-
-    codes, scales
-        Addresses of the thread's first block of codes, and of the scales of 16 blocks, in row g.
-    stride, pitch
-        To row g + 8.
-    block, blocks
-        The thread's first block, and how many a row has: what lies beyond counts as zeros.
-    """
-    if wide:
-        a, b = ptx.load128(codes), ptx.load128(codes + stride)
-        c, d = ptx.load128(codes + np.uint64(64)), ptx.load128(codes + stride + np.uint64(64))
-        e, g = ptx.load128(codes + np.uint64(128)), ptx.load128(codes + stride + np.uint64(128))
-        h, i = ptx.load128(codes + np.uint64(192)), ptx.load128(codes + stride + np.uint64(192))
-        return a, b, c, d, e, g, h, i, f.load128_kept(scales), f.load128_kept(scales + pitch)
-    t = np.uint64(block & np.int32(3))
-    a, b, p, q = _load_one(codes, stride, scales + t, pitch, block, blocks)
-    c, d, r, s = _load_one(
-        codes + np.uint64(64), stride, scales + t + np.uint64(4), pitch, block + 4, blocks
-    )
-    e, g, u, v = _load_one(
-        codes + np.uint64(128), stride, scales + t + np.uint64(8), pitch, block + 8, blocks
-    )
-    h, i, w, x = _load_one(
-        codes + np.uint64(192), stride, scales + t + np.uint64(12), pitch, block + 12, blocks
-    )
-    shift = np.uint32(t) << np.uint32(3)
-    return a, b, c, d, e, g, h, i, _four(p, r, u, w, shift), _four(q, s, v, x, shift)
-
-
-@njit()
-def _load_one(codes: Any, stride: Any, scale: Any, pitch: Any, block: Any, blocks: Any) -> Any:
-    zero, one = np.uint32(0), np.uint32(127)
-    if block < blocks:
-        return (
-            ptx.load128(codes),
-            ptx.load128(codes + stride),
-            ptx.load8(scale),
-            ptx.load8(scale + pitch),
-        )
-    return (zero, zero, zero, zero), (zero, zero, zero, zero), one, one
-
-
-@njit()
-def _pair_any(word: Any, select: Any) -> Any:
-    """The bf16 pair of a scale code of any size: 2**(c - 127), and NaN for 255."""
-    c = f.permute(word, np.uint32(0), select)
-    bits = c << np.uint32(7)
-    if c == np.uint32(0):
-        bits = np.uint32(0x0040)
-    if c == np.uint32(255):
-        bits = np.uint32(0x7FC0)
-    return bits | (bits << np.uint32(16))
-
-
-@njit()
-def _fast(a: Any, b: Any, p: Any, q: Any, select: Any, x: Any, tile: Any, sums: Any) -> Any:
-    s, t = f.pair_scale(p, select), f.pair_scale(q, select)
-    sums = f.multiply(a[0], b[0], s, t, x, sums)
-    sums = f.multiply(a[1], b[1], s, t, x + tile, sums)
-    sums = f.multiply(a[2], b[2], s, t, x + tile * np.uint32(2), sums)
-    return f.multiply(a[3], b[3], s, t, x + tile * np.uint32(3), sums)
-
-
-@njit()
-def _any(a: Any, b: Any, p: Any, q: Any, select: Any, x: Any, tile: Any, sums: Any) -> Any:
-    s, t = _pair_any(p, select), _pair_any(q, select)
-    sums = f.multiply_any(a[0], b[0], s, t, x, sums)
-    sums = f.multiply_any(a[1], b[1], s, t, x + tile, sums)
-    sums = f.multiply_any(a[2], b[2], s, t, x + tile * np.uint32(2), sums)
-    return f.multiply_any(a[3], b[3], s, t, x + tile * np.uint32(3), sums)
-
-
-@njit()
-def _product(w: Any, select: Any, x: Any, tile: Any, sums: Any) -> Any:
-    """Add 16 rows x 512 elements to the sums; scales of 2 and above take one product more."""
-    p, q = w[8], w[9]
-    top = (p[0] | p[1] | p[2] | p[3] | q[0] | q[1] | q[2] | q[3]) & np.uint32(0x80808080)
-    step = tile * np.uint32(4)
-    if cuda.any_sync(np.uint32(0xFFFFFFFF), top != np.uint32(0)):
-        sums = _any(w[0], w[1], p[0], q[0], select, x, tile, sums)
-        sums = _any(w[2], w[3], p[1], q[1], select, x + step, tile, sums)
-        sums = _any(w[4], w[5], p[2], q[2], select, x + step * np.uint32(2), tile, sums)
-        return _any(w[6], w[7], p[3], q[3], select, x + step * np.uint32(3), tile, sums)
-    sums = _fast(w[0], w[1], p[0], q[0], select, x, tile, sums)
-    sums = _fast(w[2], w[3], p[1], q[1], select, x + step, tile, sums)
-    sums = _fast(w[4], w[5], p[2], q[2], select, x + step * np.uint32(2), tile, sums)
-    return _fast(w[6], w[7], p[3], q[3], select, x + step * np.uint32(3), tile, sums)
 
 
 @njit()
@@ -217,20 +116,17 @@ def _kernel(tiles: int, wide: bool) -> CudaKernel:
         count = end - begin
         row0 = (group_of_rows * across + row_warp) * turns * np.int32(16)
         line = np.uint64(blocks) * np.uint64(16)
-        stride, reach = line * np.uint64(8), np.uint64(blocks) * np.uint64(8)
-        step = np.int32(0)
-        steps = count * turns
-        block = begin * np.int32(16) + t
-        row = min(row0 + g, rows - np.int32(9)) if wide else min(row0 + g, rows - np.int32(9))
-        w = _load(
-            codes + np.uint64(row) * line + np.uint64(block) * np.uint64(16),
-            stride,
-            scales + np.uint64(row) * np.uint64(blocks) + np.uint64(begin) * np.uint64(16),
-            reach,
-            block,
-            blocks,
-            wide,
-        )
+        width = np.uint64(blocks)
+        row = row0 + g
+        low, high = min(row, rows - np.int32(1)), min(row + np.int32(8), rows - np.int32(1))
+        stride, reach = np.uint64(high - low) * line, np.uint64(high - low) * width
+        block = begin * np.int32(16)
+        from_codes = codes + np.uint64(low) * line + np.uint64(block + t) * np.uint64(16)
+        w0 = load_codes(from_codes, stride, block + t, blocks, wide)
+        w1 = load_codes(from_codes + np.uint64(64), stride, block + t + np.int32(4), blocks, wide)
+        w2 = load_codes(from_codes + np.uint64(128), stride, block + t + np.int32(8), blocks, wide)
+        w3 = load_codes(from_codes + np.uint64(192), stride, block + t + np.int32(12), blocks, wide)
+        s = load_scales(scales + np.uint64(low) * width, reach, block, blocks, t, wide)
         units = share * np.int32(THREADS * tiles)
         unit = thread
         while unit < units:
@@ -250,28 +146,44 @@ def _kernel(tiles: int, wide: bool) -> CudaKernel:
             + (t * np.int32(2)) * column_bytes
             + g * np.int32(4)
         )
+        step, steps = np.int32(0), count * turns
         while step < steps:
-            now, here = w, at
+            x_now = lane_x + np.uint32(at - first) * np.uint32(16) * tile
+            p, q = s
             step += np.int32(1)
             at += np.int32(1)
-            done = at == end
+            done, more = at == end, step < steps
             if done:
                 at = begin
                 turn += np.int32(1)
-            if step < steps:
-                row = min(row0 + turn * np.int32(16) + g, rows - np.int32(9))
-                block = at * np.int32(16) + t
-                w = _load(
-                    codes + np.uint64(row) * line + np.uint64(block) * np.uint64(16),
-                    stride,
-                    scales + np.uint64(row) * np.uint64(blocks) + np.uint64(at) * np.uint64(16),
-                    reach,
-                    block,
-                    blocks,
-                    wide,
-                )
-            offset = np.uint32(here - first) * np.uint32(16) * tile
-            sums = _product(now, select, lane_x + offset, tile, sums)
+            if more:
+                row = row0 + turn * np.int32(16) + g
+                low = min(row, rows - np.int32(1))
+                high = min(row + np.int32(8), rows - np.int32(1))
+                stride, reach = np.uint64(high - low) * line, np.uint64(high - low) * width
+                block = at * np.int32(16)
+                from_codes = codes + np.uint64(low) * line + np.uint64(block + t) * np.uint64(16)
+                s = load_scales(scales + np.uint64(low) * width, reach, block, blocks, t, wide)
+            block += t
+            beyond = large(p, q)
+            sums = multiply_block(w0, p[0], q[0], select, x_now, tile, beyond, sums)
+            if more:
+                w0 = load_codes(from_codes, stride, block, blocks, wide)
+            x_now += tile * np.uint32(4)
+            sums = multiply_block(w1, p[1], q[1], select, x_now, tile, beyond, sums)
+            if more:
+                there = from_codes + np.uint64(64)
+                w1 = load_codes(there, stride, block + np.int32(4), blocks, wide)
+            x_now += tile * np.uint32(4)
+            sums = multiply_block(w2, p[2], q[2], select, x_now, tile, beyond, sums)
+            if more:
+                there = from_codes + np.uint64(128)
+                w2 = load_codes(there, stride, block + np.int32(8), blocks, wide)
+            x_now += tile * np.uint32(4)
+            sums = multiply_block(w3, p[3], q[3], select, x_now, tile, beyond, sums)
+            if more:
+                there = from_codes + np.uint64(192)
+                w3 = load_codes(there, stride, block + np.int32(12), blocks, wide)
             if done:
                 if turns == np.int32(1):
                     cuda.syncthreads()
