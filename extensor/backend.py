@@ -5,6 +5,7 @@ own functions (NEP 13 and 18), so an op that is written with ``np.`` runs where 
 this module adds what has no operand to go by: creation, transfer, streams and addresses.
 """
 
+import math
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -13,7 +14,9 @@ import numpy as np
 
 from extensor.errors import DispatchError
 
-DEVICES = ("cpu", "cuda")
+LIBRARIES = {"cpu": "numpy", "cuda": "cupy"}
+"""The array library of each device, by name."""
+DEVICES = tuple(LIBRARIES)
 
 Array = Any
 """A NumPy array, or one of CuPy with the same meaning."""
@@ -66,7 +69,7 @@ def device_of(array: Array) -> str:
     >>> device_of(np.zeros(3))
     'cpu'
     """
-    return "cpu" if isinstance(array, np.ndarray | np.generic) else "cuda"
+    return "cuda" if hasattr(array, "__cuda_array_interface__") else "cpu"
 
 
 def library_of(array: Array) -> ModuleType:
@@ -75,7 +78,7 @@ def library_of(array: Array) -> ModuleType:
     >>> library_of(np.zeros(3)).__name__
     'numpy'
     """
-    return np if isinstance(array, np.ndarray | np.generic) else cupy()
+    return cupy() if hasattr(array, "__cuda_array_interface__") else np
 
 
 def to_device(array: Array, device: str) -> Array:
@@ -87,6 +90,36 @@ def to_device(array: Array, device: str) -> Array:
         return array
     library = namespace(device)
     return library.asarray(array) if device == "cuda" else cupy().asnumpy(array)
+
+
+def as_array(numbers: Any) -> Array:
+    """An array of either library as it is; anything else as a NumPy array.
+
+    >>> as_array(3).shape
+    ()
+    """
+    return numbers if hasattr(numbers, "__cuda_array_interface__") else np.asarray(numbers)
+
+
+def from_dlpack(obj: Any) -> Array:
+    """The array behind an object of another library, without a copy, on the device it lies on."""
+    on_gpu = int(obj.__dlpack_device__()[0]) != 1
+    return cupy().from_dlpack(obj) if on_gpu else np.from_dlpack(obj)
+
+
+def erf(x: Array) -> Array:
+    """The error function, from float64, in the type of ``x``; SciPy's on a GPU.
+
+    >>> erf(np.array([0.0])).tolist()
+    [0.0]
+    """
+    if device_of(x) == "cuda":
+        cupy()
+        from cupyx.scipy.special import erf as run
+
+        return run(x.astype(np.float64)).astype(x.dtype)
+    flat = [math.erf(v) for v in np.asarray(x, np.float64).reshape(-1)]
+    return np.array(flat).reshape(np.shape(x)).astype(x.dtype)
 
 
 def contiguous(array: Array) -> Array:

@@ -22,11 +22,15 @@ class deferred:
         self.module, self.name = module, name
         self.run: Callable[..., Any] | None = None
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function."""
+    def load(self) -> Callable[..., Any]:
+        """The function itself."""
         if self.run is None:
             self.run = getattr(import_module(self.module), self.name)
-        return self.run(*args, **kwargs)
+        return self.run
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
+        return (self.run or self.load())(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<deferred {self.module}.{self.name}>"

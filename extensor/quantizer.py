@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from extensor.backend import as_array
 from extensor.errors import DispatchError, DTypeError, FormatError, KeyMissingError, ShapeError
 from extensor.formats import Block, DType, dtype
 from extensor.kernels.choice import Choice
@@ -169,7 +170,7 @@ class Quantizer:
         Raises before anything is written: `ShapeError` for an axis that ``x`` does not have,
         `KeyMissingError` for stochastic rounding without a key.
         """
-        x = np.asarray(x)
+        x = as_array(x)
         if x.dtype not in (np.float32, np.float64):
             x = x.astype(
                 np.float64 if x.dtype.kind in "iu" and x.dtype.itemsize > 2 else np.float32

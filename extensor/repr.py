@@ -14,7 +14,8 @@ SHOWN = 16
 
 
 def values_of(storage: Storage) -> Any:
-    """The stored values as float32 (native ones as they are)."""
+    """The stored values on the host, as float32 (native ones as they are)."""
+    storage = storage.to("cpu")
     if isinstance(storage, Native):
         return storage.array
     if isinstance(storage, Coded):

@@ -13,12 +13,12 @@ Many formats, three kinds: kernels are written for kinds.
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from extensor.backend import Array
+from extensor.backend import Array, contiguous, device_of, to_device
 from extensor.errors import FormatError, ShapeError
 from extensor.formats import Block, DType, Element, from_numpy
 from extensor.kernels.front import pack, unpack
@@ -56,7 +56,11 @@ class Native:
     @property
     def device(self) -> str:
         """Where the buffer lives."""
-        return "cpu"
+        return device_of(self.array)
+
+    def to(self, device: str) -> "Native":
+        """The same numbers on a device."""
+        return Native(to_device(self.array, device), weak=self.weak)
 
 
 @dataclass(slots=True)
@@ -81,7 +85,11 @@ class Coded:
     @property
     def device(self) -> str:
         """Where the buffer lives."""
-        return "cpu"
+        return device_of(self.codes)
+
+    def to(self, device: str) -> "Coded":
+        """The same codes on a device."""
+        return Coded(to_device(self.codes, device), self.dtype)
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,26 @@ class Blocked:
     @property
     def device(self) -> str:
         """Where the buffers live."""
-        return "cpu"
+        return device_of(self.rows.codes)
+
+    def to(self, device: str) -> "Blocked":
+        """The same bytes on a device; the tensor scale is a float on the host, an array of one
+        number on a GPU."""
+        if self.device == device:
+            return self
+        rows = self.rows
+        scale: Any = rows.tensor_scale
+        if scale is not None:
+            if device == "cpu":
+                scale = float(to_device(scale, device)[0])
+            else:
+                scale = to_device(np.full(1, scale, np.float32), device)
+        moved = rows._replace(
+            codes=to_device(rows.codes, device),
+            scales=to_device(rows.scales, device),
+            tensor_scale=scale,
+        )
+        return Blocked(moved, self.shape, self.axis, self.transform)
 
     @property
     def lead(self) -> tuple[int, ...]:
@@ -146,17 +173,17 @@ class Blocked:
         """One element code an entry, in the logical shape."""
         length = self.rows.fmt.blocks(self.rows.length) * self.rows.fmt.length
         codes = unpack(self.rows.codes, self.rows.fmt.packed_bits, length)
-        return np.ascontiguousarray(self.spread(codes[:, : self.rows.length]))
+        return contiguous(self.spread(codes[:, : self.rows.length]))  # type: ignore[no-any-return]
 
     @property
     def scales(self) -> Array:
         """Scale codes, the logical shape with the blocked axes divided (rounded up)."""
         rows, tile = self.rows, self.rows.fmt.shape[0]
         if tile == 1:
-            return np.ascontiguousarray(self.spread(rows.scales))
+            return contiguous(self.spread(rows.scales))
         lead = (*self.lead[:-1], -(-self.lead[-1] // tile)) if self.lead else ()
         scales = rows.scales.reshape(*lead, rows.scales.shape[-1])
-        return np.ascontiguousarray(np.moveaxis(scales, -1, self.axis))
+        return contiguous(np.moveaxis(scales, -1, self.axis))
 
 
 Storage = Native | Coded | Blocked

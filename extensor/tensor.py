@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from extensor import autograd, ops
 from extensor.autograd import Node
-from extensor.backend import check_device
+from extensor.backend import check_device, contiguous, device_of, from_dlpack, namespace
 from extensor.errors import DTypeError, FormatError, GraphError, ShapeError
 from extensor.formats import FP32, Block, DType, Element, compute, dtype, from_numpy
 from extensor.kernels.front import pack as _pack
@@ -161,8 +161,9 @@ class ExTensor(metaclass=_Creation):
 
     @property
     def tensor_scale(self) -> float | None:
-        """The one float32 scale of the tensor, or None."""
-        return self._blocked("tensor_scale").rows.tensor_scale
+        """The one float32 scale of the tensor, or None. From a GPU it is copied, which waits."""
+        scale: Any = self._blocked("tensor_scale").rows.tensor_scale
+        return scale if scale is None or isinstance(scale, float) else float(scale[0])
 
     @property
     def axis(self) -> int:
@@ -181,12 +182,23 @@ class ExTensor(metaclass=_Creation):
 
     # values -----------------------------------------------------------------------------------
     def numpy(self) -> NDArray[Any]:
-        """The values as NumPy has them; coded formats as ml_dtypes, blocked ones as float32."""
-        if isinstance(self.storage, Native):
-            return self.storage.array  # type: ignore[no-any-return]
-        if isinstance(self.storage, Coded):
-            return _as_ml_dtype(self.storage)
-        return np.ascontiguousarray(_values(self.storage))
+        """The values as NumPy has them; coded formats as ml_dtypes, blocked ones as float32.
+
+        From a GPU they are copied, which waits for it.
+        """
+        storage = self.storage.to("cpu")
+        if isinstance(storage, Native):
+            return storage.array  # type: ignore[no-any-return]
+        if isinstance(storage, Coded):
+            return _as_ml_dtype(storage)
+        return np.ascontiguousarray(_values(storage))
+
+    def array(self) -> Any:
+        """The values where they lie: a NumPy array, or one of CuPy; see `numpy` for formats."""
+        storage = self.storage
+        if isinstance(storage, Native):
+            return storage.array
+        return contiguous(_values(storage)) if self.device != "cpu" else self.numpy()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         array = self.numpy()
@@ -198,11 +210,11 @@ class ExTensor(metaclass=_Creation):
         """The only entry, as a Python number."""
         if self.size != 1:
             raise ShapeError(f"item: shape {self.shape} is not a single number; use tolist()")
-        return np.asarray(_values(self.storage)).reshape(-1)[0].item()
+        return np.asarray(_values(self.storage.to("cpu"))).reshape(-1)[0].item()
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
-        return np.asarray(_values(self.storage)).tolist()
+        return np.asarray(_values(self.storage.to("cpu"))).tolist()
 
     def __float__(self) -> float:
         return float(self.item())
@@ -235,13 +247,24 @@ class ExTensor(metaclass=_Creation):
         """
         if isinstance(target, str) and target in ("cpu", "cuda"):
             check_device(target)
-            return self
+            return self if target == self.device else self._moved(target)
         to = dtype(target)
         if to == self.dtype:
             return self
         if isinstance(to, Block):
             return quantize(self, to, axis=axis)
         return ops.cast(self, dtype=to)  # type: ignore[no-any-return]
+
+    def _moved(self, device: str) -> "ExTensor":
+        """The same bytes on another device; a leaf that requires a gradient stays one."""
+        if self.node is not None:
+            raise GraphError(
+                f"to: a tensor with a graph cannot move to {device!r}; detach() it, or move the "
+                "inputs of the graph"
+            )
+        moved = ExTensor(self.storage.to(device), self.requires_grad)
+        moved.grad_quantizer = self.grad_quantizer
+        return moved
 
     def to_mxfp4(self, block_size: int = 32) -> "ExTensor":
         """MXFP4 along the last axis; another block size makes that block format."""
@@ -282,7 +305,8 @@ class ExTensor(metaclass=_Creation):
     def full_like(self, value: float) -> "ExTensor":
         """A tensor of this shape and (compute) format with every entry ``value``."""
         to = compute(self.dtype)
-        return ExTensor(store(np.full(self.shape, value, np.float64), to))
+        library = namespace(self.device)
+        return ExTensor(store(library.full(self.shape, value, np.float64), to))
 
     def reshape(self, *shape: Any) -> "ExTensor":
         """The same numbers in row-major order under another shape; one length may be -1."""
@@ -295,7 +319,7 @@ class ExTensor(metaclass=_Creation):
 
     def __getitem__(self, index: Any) -> "ExTensor":
         parts = index if isinstance(index, tuple) else (index,)
-        plain = tuple(p.numpy() if isinstance(p, ExTensor) else p for p in parts)
+        plain = tuple(_index(p) if isinstance(p, ExTensor) else p for p in parts)
         return ops.getitem(self, index=plain)  # type: ignore[no-any-return]
 
     if TYPE_CHECKING:  # hung on from the op table below
@@ -327,6 +351,11 @@ class ExTensor(metaclass=_Creation):
 
     def __dir__(self) -> list[str]:
         return sorted([*object.__dir__(self), *(n for n, row in OPS.items() if row.method)])
+
+
+def _index(part: ExTensor) -> Any:
+    """A tensor used as an index: its array, where it lies."""
+    return part.storage.array if isinstance(part.storage, Native) else part.numpy()
 
 
 def _values(storage: Storage) -> NDArray[Any]:
@@ -390,6 +419,8 @@ def asarray(
     check_device(device)
     to = _dtype(dtype) if dtype is not None else None
     tensor = obj if isinstance(obj, ExTensor) else ExTensor(_ingest(obj, to))
+    if device is not None:
+        tensor = tensor.to(device)
     if to is not None and tensor.dtype != to:
         tensor = tensor.to(to)
     if copy:
@@ -414,8 +445,12 @@ def _copy(storage: Storage) -> Storage:
 
 def _ingest(obj: Any, to: DType | None) -> Storage:
     """An object that is no tensor as a storage of its own format."""
+    if hasattr(obj, "__cuda_array_interface__") and hasattr(obj, "astype"):
+        return Native(obj)
     if hasattr(obj, "__dlpack__") and not isinstance(obj, np.ndarray | np.generic):
-        obj = np.from_dlpack(obj)
+        obj = from_dlpack(obj)
+        if device_of(obj) == "cuda":
+            return Native(obj)
     plain = not isinstance(obj, np.ndarray | np.generic)
     try:
         array = np.asarray(obj)

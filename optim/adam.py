@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from extensor.errors import FormatError
-from extensor.kernels import update
+from extensor.kernels import front as update
 from extensor.optim.check import real
 from extensor.optim.optimizer import Optimizer, Rate
 from extensor.optim.parameter import Parameters
@@ -84,7 +84,7 @@ class Adam(Optimizer):
 
     >>> from types import SimpleNamespace as Box
     >>> w = Box(storage=Box(array=np.ones(1, np.float32)), bump=lambda: None)
-    >>> w.grad = Box(numpy=lambda: np.full(1, 7, np.float32))
+    >>> w.grad = Box(array=lambda: np.full(1, 7, np.float32))
     >>> Adam({"w": w}, lr=0.25).step()
     >>> w.storage.array.item()
     0.75

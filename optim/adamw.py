@@ -34,7 +34,7 @@ class AdamW(Optimizer):
     >>> import numpy as np
     >>> from types import SimpleNamespace as Box
     >>> w = Box(storage=Box(array=np.ones(1, np.float32)), bump=lambda: None)
-    >>> w.grad = Box(numpy=lambda: np.full(1, 7, np.float32))
+    >>> w.grad = Box(array=lambda: np.full(1, 7, np.float32))
     >>> AdamW({"w": w}, lr=0.25, weight_decay=0.5).step()
     >>> w.storage.array.item()                     # 1 - 0.25 * (1 + 0.5)
     0.625

@@ -6,7 +6,7 @@
 
 import math
 
-from extensor.kernels.update import clamp, scale, square_sum
+from extensor.kernels.front import clamp, scale, square_sum
 from extensor.optim.check import real
 from extensor.optim.transform import Arrays, State
 

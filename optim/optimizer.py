@@ -6,7 +6,7 @@ Adam and AdamW are chains with names.
 >>> from extensor.optim.transform import chain
 >>> from types import SimpleNamespace as Box
 >>> w = Box(storage=Box(array=np.ones(2, np.float32)), grad=None, bump=lambda: None)
->>> w.grad = Box(numpy=lambda: np.ones(2, np.float32))
+>>> w.grad = Box(array=lambda: np.ones(2, np.float32))
 >>> optimizer = Optimizer({"w": w}, chain(), lr=0.5)
 >>> optimizer.step()
 >>> w.storage.array.tolist(), optimizer
@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from extensor.backend import device_of, to_device
 from extensor.errors import CheckpointError, ShapeError
-from extensor.kernels.update import add_scaled
+from extensor.kernels.front import add_scaled
 from extensor.optim.check import real
 from extensor.optim.parameter import Parameters, Slot, slots
 from extensor.optim.schedules import Schedule, constant
@@ -90,7 +91,8 @@ class Optimizer:
         state: dict[str, NDArray[Any]] = {"step": np.array(self.steps, np.int64)}
         for slot in self._slots:
             for key, flat in self._arrays(slot).items():
-                state[key] = np.array(slot.shaped(flat) if flat.ndim else flat, order="C")
+                values = to_device(slot.shaped(flat) if flat.ndim else flat, "cpu")
+                state[key] = np.array(values, order="C")
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -119,7 +121,8 @@ class Optimizer:
         self.steps = int(loaded["step"])
         for slot in self._slots:
             for key, flat in self._arrays(slot).items():
-                np.copyto(slot.shaped(flat) if flat.ndim else flat, loaded[key])
+                place = slot.shaped(flat) if flat.ndim else flat
+                place[...] = to_device(loaded[key], device_of(flat))
 
     def _arrays(self, slot: Slot) -> dict[str, NDArray[Any]]:
         """The state arrays of one parameter, by their keys."""

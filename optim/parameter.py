@@ -40,16 +40,16 @@ class Slot:
 
     def __init__(self, op: str, name: str, tensor: Parameter) -> None:
         array = getattr(tensor.storage, "array", None)
-        if not isinstance(array, np.ndarray) or array.dtype != np.float32:
+        if array is None or array.dtype != np.float32:
             came = getattr(tensor, "dtype", None) or getattr(array, "dtype", None)
             raise DTypeError(
                 f"{op}: parameter {name!r} is {came or type(tensor).__name__}; optimizers update "
-                f"native float32 tensors on the CPU (master weights): use .to(ex.float32) and let "
-                f"the recipe quantize"
+                f"native float32 tensors (master weights): use .to(ex.float32) and let the recipe "
+                f"quantize"
             )
         axes = tuple(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
         dense = array.transpose(axes)
-        if not dense.flags.c_contiguous or not array.flags.writeable:
+        if not dense.flags.c_contiguous or not getattr(array.flags, "writeable", True):
             raise ShapeError(
                 f"{op}: parameter {name!r} of shape {array.shape} is a strided or read-only view; "
                 f"a parameter must own all of its memory: make a copy of it"
@@ -69,7 +69,7 @@ class Slot:
         grad = self.tensor.grad
         if grad is None:
             return False
-        values = grad.numpy()
+        values = grad.array()
         if values.shape != self.array.shape:
             raise ShapeError(
                 f"{self.op}.step: the gradient of {self.name!r} has shape {values.shape}, the "

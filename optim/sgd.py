@@ -7,7 +7,7 @@ Momentum(mu=0.9, nesterov=False)
 import numpy as np
 
 from extensor.errors import FormatError
-from extensor.kernels import update
+from extensor.kernels import front as update
 from extensor.optim.check import real
 from extensor.optim.clip import ClipNorm
 from extensor.optim.optimizer import Optimizer, Rate
@@ -79,7 +79,7 @@ class SGD(Optimizer):
 
     >>> from types import SimpleNamespace as Box
     >>> w = Box(storage=Box(array=np.ones(1, np.float32)), bump=lambda: None)
-    >>> w.grad = Box(numpy=lambda: np.ones(1, np.float32))
+    >>> w.grad = Box(array=lambda: np.ones(1, np.float32))
     >>> sgd = SGD([w], lr=0.25, momentum=0.5)
     >>> for _ in range(2):
     ...     sgd.step()

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extensor.errors import FormatError
-from extensor.kernels.update import add_scaled
+from extensor.kernels.front import add_scaled
 from extensor.optim.check import real
 
 Arrays = Mapping[str, NDArray[np.float32]]

@@ -20,9 +20,12 @@ from functools import cache
 from typing import Any
 
 from numba import cuda
+from numba.cuda import dispatcher
 
 from extensor.backend import stream_pointer
 from extensor.jit import package_hash, with_source
+
+dispatcher.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # small tensors make small grids
 
 Capability = tuple[int, int] | tuple[int, int, str]
 """Compute capability: (9, 0), or (9, 0, "a") for instructions of one architecture alone."""

@@ -1,11 +1,14 @@
 """What the layers above call: every kernel function, each imported by its first call.
 
-A kernel takes and gives arrays and packed rows; it never sees a tensor. The table says where each
-function stands.
+A kernel takes and gives arrays and packed rows; it never sees a tensor. The first table says where
+each function stands, the second its twin for arrays on a GPU: a function of the same name and
+meaning. Which of the two runs is decided by where the first operand lives.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from extensor.backend import device_of
+from extensor.kernels.packed import Packed
 from extensor.lazy import deferred
 
 PLACES = {
@@ -21,8 +24,44 @@ PLACES = {
     "pool.api": ("avg_pool2d", "avg_pool2d_grad", "max_pool2d", "max_pool2d_grad"),
     "quantize.dispatch": ("quantize",),
     "quantize_patches": ("quantize_patches",),
+    "update": ("adam", "add_scaled", "clamp", "momentum", "nesterov", "scale", "square_sum"),
 }
 """Module below `extensor.kernels`: its functions."""
+
+TWINS = {
+    "cast": "cast_cuda",
+    "conv.api": "conv_cuda",
+    "dequantize.dispatch": "dequantize.cuda",
+    "elementwise": "elementwise_cuda",
+    "hadamard": "hadamard_cuda",
+    "im2col": "im2col_cuda",
+    "images": "images_cuda",
+    "matmul.product": "matmul.cuda",
+    "pack": "pack_cuda",
+    "pool.api": "pool_cuda",
+    "quantize.dispatch": "quantize.cuda",
+    "quantize_patches": "quantize_patches_cuda",
+    "update": "update_cuda",
+}
+"""Module below `extensor.kernels`: where its functions stand for arrays on a GPU."""
+
+
+class on_device(deferred):
+    """A kernel function and its twin."""
+
+    __slots__ = ("twin",)
+
+    def __init__(self, place: str, name: str) -> None:
+        super().__init__(f"extensor.kernels.{place}", name)
+        self.twin = deferred(f"extensor.kernels.{TWINS[place]}", name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the one for the first operand."""
+        first = args[0]
+        if device_of(first.codes if isinstance(first, Packed) else first) == "cuda":
+            return self.twin(*args, **kwargs)
+        return (self.run or self.load())(*args, **kwargs)
+
 
 if TYPE_CHECKING:
     from extensor.kernels.cast import decode_elements as decode_elements
@@ -48,7 +87,14 @@ if TYPE_CHECKING:
     from extensor.kernels.pool.api import max_pool2d_grad as max_pool2d_grad
     from extensor.kernels.quantize.dispatch import quantize as quantize
     from extensor.kernels.quantize_patches import quantize_patches as quantize_patches
+    from extensor.kernels.update import adam as adam
+    from extensor.kernels.update import add_scaled as add_scaled
+    from extensor.kernels.update import clamp as clamp
+    from extensor.kernels.update import momentum as momentum
+    from extensor.kernels.update import nesterov as nesterov
+    from extensor.kernels.update import scale as scale
+    from extensor.kernels.update import square_sum as square_sum
 else:
     for _module, _names in PLACES.items():
         for _name in _names:
-            globals()[_name] = deferred(f"extensor.kernels.{_module}", _name)
+            globals()[_name] = on_device(_module, _name)

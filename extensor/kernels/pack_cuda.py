@@ -1,4 +1,4 @@
-"""Codes to bytes and back on CUDA: the layout of `extensor.kernels.pack`, one byte or code a thread.
+"""Codes to bytes and back on CUDA in the layout of `extensor.kernels.pack`, one a thread.
 
 A byte holds the bits ``8 b .. 8 b + 7`` of its row, code ``k`` the bits from ``bits k`` on, both
 counted from the lowest: true for 4, 6 and 8 bits a code.
@@ -6,8 +6,8 @@ counted from the lowest: true for 4, 6 and 8 bits a code.
 
 from typing import Any
 
-from numba import cuda, njit, types
 import numpy as np
+from numba import cuda, njit, types
 
 from extensor.backend import contiguous, library_of, pointer
 from extensor.kernels.cuda import blocks_for, cuda_kernel

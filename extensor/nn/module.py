@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
+from extensor.backend import to_device
 from extensor.errors import CheckpointError
 from extensor.noise import Key
 from extensor.quantizer import Quantizer
@@ -57,6 +56,18 @@ class Module:
         """The named parameters as a dict, what optimizers take."""
         return dict(self.named_parameters())
 
+    def to(self, device: str) -> "Module":
+        """All parameters on a device, in place; make the optimizer after the move.
+
+        >>> import extensor as ex
+        >>> ex.nn.Linear(3, 2, key=ex.key(0)).to("cpu").weight.device
+        'cpu'
+        """
+        for parameter in self.parameters().values():
+            moved = parameter.to(device)
+            parameter.storage, parameter.grad = moved.storage, None
+        return self
+
     def train(self, mode: bool = True) -> "Module":
         """Training behaviour for this module and all below."""
         for _, module in self.named_modules():
@@ -87,7 +98,8 @@ class Module:
                 f"load_state_dict: parameters that do not fit this model: {', '.join(wrong)}"
             )
         for name, parameter in own.items():
-            np.copyto(parameter.storage.array, state[name].numpy())  # type: ignore[union-attr]
+            values = to_device(state[name].numpy(), parameter.device)
+            parameter.storage.array[...] = values  # type: ignore[union-attr]
             parameter.bump()
 
     def __repr__(self) -> str:

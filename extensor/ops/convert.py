@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from extensor.backend import as_array
 from extensor.errors import DTypeError
 from extensor.kernels.front import decode_elements, dequantize, encode_elements
 from extensor.storage import Coded, Native, Storage
@@ -27,8 +28,8 @@ def store(array: Any, to: Any) -> Storage:
     """A native array as a tensor's storage, rounded once to a native or coded format (or to a
     NumPy type)."""
     if isinstance(to, np.dtype):
-        return Native(np.asarray(array, to))
+        return Native(as_array(array).astype(to, copy=False))
     if to.kind == "native":
-        array = np.asarray(array)
+        array = as_array(array)
         return Native(array if array.dtype == to.storage else array.astype(to.storage))
-    return Coded(encode_elements(np.asarray(array), to), to)
+    return Coded(encode_elements(as_array(array), to), to)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from extensor.backend import erf as erf_of
 from extensor.kernels import front as kernels
 from extensor.ops.registry import Op, Sample, op
 from extensor.ops.shape import sum_to
@@ -35,18 +36,13 @@ def _unary(name: str, meaning: Any, grad: Any, doc: str, **facts: Any) -> Op:
     return op(name, meaning, grad, doc, samples=ONE, **facts)
 
 
-def _erf(x: Any) -> Any:
-    flat = np.asarray(x, np.float64).reshape(-1)
-    return np.array([math.erf(v) for v in flat]).reshape(np.shape(x)).astype(x.dtype)
-
-
 def _sigmoid(x: Any) -> Any:
     e = np.exp(-np.abs(x))
     return (np.where(x >= 0, 1, e) / (1 + e)).astype(x.dtype)
 
 
 def _gelu(x: Any) -> Any:
-    return (x * 0.5 * (1 + _erf(x / math.sqrt(2)))).astype(x.dtype)
+    return (x * 0.5 * (1 + erf_of(x / math.sqrt(2)))).astype(x.dtype)
 
 
 def _gelu_grad(g: Any, x: Any) -> Any:
@@ -101,7 +97,7 @@ cos: Op = _unary("cos", np.cos, lambda g, y, x: (-g * sin(x),), "cosine",
              saves=(0,), result="float")
 tanh: Op = _unary("tanh", np.tanh, lambda g, y, x: (g * (1.0 - y * y),), "hyperbolic tangent",
               saves=("y",), result="float")
-erf: Op = _unary("erf", _erf, lambda g, y, x: (g * exp(-(x * x)) * (2 / math.sqrt(math.pi)),),
+erf: Op = _unary("erf", erf_of, lambda g, y, x: (g * exp(-(x * x)) * (2 / math.sqrt(math.pi)),),
              "the error function", saves=(0,), result="float")
 
 # activations ----------------------------------------------------------------------------------
@@ -142,7 +138,7 @@ logical_not: Op = _unary("logical_not", np.logical_not, None, "not x", result="b
 isnan: Op = _unary("isnan", np.isnan, None, "whether x is not a number", result="bool")
 isinf: Op = _unary("isinf", np.isinf, None, "whether x is infinite", result="bool")
 isfinite: Op = _unary("isfinite", np.isfinite, None, "whether x is a finite number", result="bool")
-where: Op = op("where", lambda c, a, b: np.where(np.asarray(c, bool), a, b),
+where: Op = op("where", lambda c, a, b: np.where(c.astype(bool), a, b),
            _unbroadcast(lambda g, y, c, a, b: (None, where(c, g, g * 0.0), where(c, g * 0.0, g))),
            "a where the condition holds, else b", saves=(0,), typed=slice(1, None),
            samples=(Sample(((3, 4), (3, 4), (3, 4))), Sample(((4,), (3, 4), (1,)))))

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from extensor.backend import as_array, contiguous
 from extensor.errors import GraphError, KeyMissingError, ShapeError
 from extensor.formats import Element
 from extensor.kernels.front import (
@@ -98,7 +99,7 @@ def _check_once_differentiable(name: str) -> None:
 
 
 def _matrix(x: Any) -> Any:
-    return np.ascontiguousarray(x.reshape(-1, x.shape[-1]))
+    return contiguous(x.reshape(-1, x.shape[-1]))
 
 
 def check_key(recipe: Recipe, key: Key | None) -> None:
@@ -228,7 +229,7 @@ def linear_gemms(
 
     x: (T, K), w: (N, K), g: (T, N); for judging a recipe alone.
     """
-    x, w, g = (np.ascontiguousarray(np.asarray(t), np.float32) for t in (x, w, g))
+    x, w, g = (contiguous(as_array(t).astype(np.float32, copy=False)) for t in (x, w, g))
     check_key(recipe, key)
     f, d, v = (gemm_of(recipe, name, key) for name in GEMMS)
     y = product(operand(x, f.first, 1, f.keys[0]),

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from extensor.backend import contiguous
 from extensor.errors import ShapeError
 from extensor.kernels import front as kernels
 from extensor.ops.registry import Op, Sample, op
@@ -85,7 +86,7 @@ def _right_packed(a: Native, b: Blocked, exact: bool = False) -> bool:
 
 @matmul.kernel("native", "blocked", name="native x packed", takes=_right_packed)
 def _native_packed(a: Native, b: Blocked, exact: bool = False) -> Native:
-    return Native(kernels.matmul_native(np.ascontiguousarray(a.array), b.rows, exact=exact))
+    return Native(kernels.matmul_native(contiguous(a.array), b.rows, exact=exact))
 
 
 def _left_packed(a: Blocked, b: Native, exact: bool = False) -> bool:
@@ -100,5 +101,5 @@ def _left_packed(a: Blocked, b: Native, exact: bool = False) -> bool:
 
 @matmul.kernel("blocked", "native", name="packed x native", takes=_left_packed)
 def _packed_native(a: Blocked, b: Native, exact: bool = False) -> Native:
-    y = kernels.matmul_native(np.ascontiguousarray(b.array.T), a.rows, exact=exact)
+    y = kernels.matmul_native(contiguous(b.array.T), a.rows, exact=exact)
     return Native(y.T)

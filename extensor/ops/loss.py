@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from extensor.backend import as_array, library_of
 from extensor.errors import ShapeError
 from extensor.ops.registry import Op, Sample, op
 
@@ -19,16 +20,16 @@ def _log_softmax(x: Any, axis: int = -1) -> Any:
 
 
 def _one_hot(labels: Any, classes: int) -> Any:
-    labels = np.asarray(labels)
+    labels = as_array(labels)
     if labels.dtype.kind not in "iu" or (
         labels.size and (labels.min() < 0 or labels.max() >= classes)
     ):
         raise ShapeError(f"one_hot: labels must be integers in 0 .. {classes - 1}")
-    return (labels[..., None] == np.arange(classes)).astype(np.float32)
+    return (labels[..., None] == library_of(labels).arange(classes)).astype(np.float32)
 
 
 def _cross_entropy(z: Any, labels: Any) -> Any:
-    labels = np.asarray(labels)
+    labels = as_array(labels)
     if z.ndim != 2 or labels.shape != z.shape[:1] or labels.dtype.kind not in "iu":
         raise ShapeError(
             f"cross_entropy: logits {z.shape} and labels {labels.shape} of {labels.dtype}; "
@@ -36,7 +37,8 @@ def _cross_entropy(z: Any, labels: Any) -> Any:
         )
     if labels.size and (labels.min() < 0 or labels.max() >= z.shape[1]):
         raise ShapeError(f"cross_entropy: labels must lie in 0 .. {z.shape[1] - 1}")
-    return -_log_softmax(z)[np.arange(len(labels)), labels].mean(dtype=z.dtype)
+    rows = library_of(z).arange(len(labels))
+    return -_log_softmax(z)[rows, labels].mean(dtype=z.dtype)
 
 
 def _cross_entropy_grad(g: Any, y: Any, z: Any, labels: Any) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from extensor.backend import contiguous
 from extensor.ops.shape import check_index, concat, getitem, permute, reshape
 from extensor.storage import Blocked
 
@@ -25,8 +26,8 @@ def _rows(x: Blocked, take: Any, shape: tuple[int, ...], axis: int) -> Blocked:
     codes = take(x.rows.codes.reshape(*x.lead, -1))
     scales = take(x.rows.scales.reshape(*x.lead, -1))
     rows = x.rows._replace(
-        codes=np.ascontiguousarray(codes).reshape(-1, codes.shape[-1]),
-        scales=np.ascontiguousarray(scales).reshape(-1, scales.shape[-1]),
+        codes=contiguous(codes).reshape(-1, codes.shape[-1]),
+        scales=contiguous(scales).reshape(-1, scales.shape[-1]),
         group=math.prod(codes.shape[:-1]),
     )
     return Blocked(rows, shape, axis, x.transform)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from extensor.backend import library_of
 from extensor.formats import BF16, FP64, MXFP4, NVFP4, DType, Element
 from extensor.kernels.front import decode_elements, dequantize, encode_elements, pack
 from extensor.kernels.front import hadamard as rotate_rows
@@ -32,7 +33,7 @@ class _Cast(Op):
         if isinstance(to, Element) and to.kind == "coded":
             return store(array, to)
         with np.errstate(over="ignore", invalid="ignore"):
-            return Native(np.asarray(array).astype(to.storage))
+            return Native(array.astype(to.storage))
 
     def result_dtype(self, storages: Any) -> DType:
         return storages[0].dtype  # type: ignore[no-any-return]
@@ -71,15 +72,16 @@ def _through_or_clip(
 
 def _unclipped(x: Any, quantizer: Quantizer, axis: int = -1) -> Any:
     """1 where |x| (prescaled) is within the largest element times its scale, else 0."""
-    blocked = quantizer.apply(np.asarray(x), axis=axis, key=Key(0))
+    blocked = quantizer.apply(x, axis=axis, key=Key(0))
     return (np.abs(x) * quantizer.prescale <= _limits(blocked)).astype(x.dtype)
 
 
 def _limits(blocked: Blocked) -> Any:
     """The largest value that each entry could store: its scale times the largest element."""
     rows, fmt = blocked.rows, blocked.dtype
-    codes = np.full((len(rows.codes), fmt.blocks(rows.length) * fmt.length), fmt.element.max_code)
-    packed = pack(codes.astype(np.uint8), fmt.packed_bits)
+    shape = (len(rows.codes), fmt.blocks(rows.length) * fmt.length)
+    codes = library_of(rows.codes).full(shape, fmt.element.max_code, np.uint8)
+    packed = pack(codes, fmt.packed_bits)
     full = rows._replace(codes=packed.reshape(rows.codes.shape))
     return blocked.spread(dequantize(full))
 
@@ -115,7 +117,7 @@ unclipped: Op = op("unclipped", _unclipped, None, "1 where quantizing does not c
 
 
 def _rotate(x: Any, n: int, axis: int = -1, signs: tuple[int, ...] = ()) -> Any:
-    moved = np.moveaxis(np.asarray(x, np.float32), axis, -1)
+    moved = np.moveaxis(x.astype(np.float32, copy=False), axis, -1)
     turned = rotate_rows(moved.reshape(1, -1, moved.shape[-1]), n, signs)
     return np.moveaxis(turned.reshape(moved.shape), -1, axis)
 

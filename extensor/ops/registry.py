@@ -12,8 +12,7 @@ from functools import reduce
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
+from extensor.backend import DEVICES, LIBRARIES, device_of
 from extensor.errors import (
     DispatchError,
     DTypeError,
@@ -67,7 +66,7 @@ def _alike(storages: Sequence[Storage]) -> list[Any] | None:
                 return None
     if kind is None or kind.char not in "fd":
         return None
-    return [s.array.astype(kind) if s.weak else s.array for s in storages]  # type: ignore[union-attr]
+    return [s.array.astype(kind)[()] if s.weak else s.array for s in storages]  # type: ignore[union-attr]
 
 
 @dataclass(eq=False)
@@ -121,25 +120,39 @@ class Op:
     def kernel(
         self,
         *kinds: str,
-        device: str = "cpu",
+        device: str | None = None,
         name: str = "",
         takes: Callable[..., bool] | None = None,
     ) -> Callable[[Kernel], Kernel]:
         """Attach a kernel for these storage kinds; a later one is asked first.
 
-        Native kernels take and give arrays; others take and give storages.
+        Native kernels take and give arrays; others take and give storages. ``device=None``: on
+        every device, because what the kernel calls goes by its operands.
         """
 
         def add(run: Kernel) -> Kernel:
-            known = self.kernels.setdefault((kinds, device), [])
-            known.insert(0, Registered(run, name or f"{self.name}[{','.join(kinds)}]", takes))
+            for place in DEVICES if device is None else (device,):
+                known = self.kernels.setdefault((kinds, place), [])
+                known.insert(0, Registered(run, name or f"{self.name}[{','.join(kinds)}]", takes))
             return run
 
         return add
 
-    def find(self, storages: Sequence[Storage], attributes: dict[str, Any]) -> Registered | None:
+    def device(self, storages: Sequence[Storage]) -> str:
+        """Where the operands live; Python numbers go along. DispatchError for a mixture."""
+        places = {s.device for s in storages if not getattr(s, "weak", False)}
+        if len(places) > 1:
+            given = ", ".join(f"{s.dtype} on {s.device}" for s in storages)
+            raise DispatchError(
+                f"{self.name}: operands on two devices ({given}); move one: x.to('cuda')"
+            )
+        return places.pop() if places else "cpu"
+
+    def find(
+        self, storages: Sequence[Storage], attributes: dict[str, Any], device: str = "cpu"
+    ) -> Registered | None:
         """The kernel for these operands, or None."""
-        key = (tuple(s.kind for s in storages), storages[0].device if storages else "cpu")
+        key = (tuple(s.kind for s in storages), device)
         for kernel in self.kernels.get(key, ()):
             if kernel.takes is None or kernel.takes(*storages, **attributes):
                 return kernel
@@ -171,12 +184,13 @@ class Op:
 
     def run(self, storages: Sequence[Storage], attributes: dict[str, Any]) -> Any:
         """Compute on storages. The one place where a kernel is chosen."""
-        found = self.find(storages, attributes)
+        device = self.device(storages)
+        found = self.find(storages, attributes, device)
         native = all(s.kind == "native" for s in storages)
         calls = record.get()
         if calls is not None:
-            kinds, device = tuple(s.kind for s in storages), "cpu"
-            name = found.name if found else f"{self.name}: numpy"
+            kinds = tuple(s.kind for s in storages)
+            name = found.name if found else f"{self.name}: {LIBRARIES[device]}"
             calls.append(Call(self.name, kinds, device, name, found is None and not native))
         if found is not None and not native:
             return found.run(*storages, **attributes)
@@ -196,7 +210,7 @@ class Op:
             if self.fills and storages[0].dtype.facts.origin:
                 raise DTypeError(f"{self.name}: {dtypes[0]} has no zero to fill with")
             codes = [s.codes for s in storages]  # type: ignore[union-attr]
-            return Coded(np.asarray(self._meant(codes, attributes)), storages[0].dtype)
+            return Coded(self._meant(codes, attributes), storages[0].dtype)
         answer = self.result_dtype(storages)
         common = (
             answer if self.result in ("promote", "float", "sum") else self.common_dtype(storages)
@@ -206,8 +220,10 @@ class Op:
         for i in range(*self.typed.indices(len(arrays))):
             if arrays[i].dtype != inside.storage and self.result != "same":
                 arrays[i] = arrays[i].astype(inside.storage)
+        if self.device(storages) != "cpu":
+            arrays = [a[()] if device_of(a) == "cpu" else a for a in arrays]
         if found is None and all(s.kind != "native" for s in storages) and storages:
-            found = self.find([Native(a) for a in arrays], attributes)
+            found = self.find([Native(a) for a in arrays], attributes, self.device(storages))
         value = self._meant(arrays, attributes, found.run if found else self.meaning)
         if self.aux:
             return store(value[0].array, answer), value[1]

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from extensor.backend import library_of
 from extensor.errors import IndexShapeError, ShapeError
 from extensor.ops.registry import Op, Sample, op
 
@@ -52,8 +53,8 @@ def _getitem(x: Any, index: Any) -> Any:
 
 
 def _put(g: Any, index: Any, shape: Shape) -> Any:
-    out = np.zeros(shape, g.dtype)
-    np.add.at(out, index, g)
+    out = library_of(g).zeros(shape, g.dtype)
+    library_of(g).add.at(out, index, g)
     return out
 
 

@@ -29,6 +29,10 @@ class Box:
         """The values."""
         return self.storage.array
 
+    def array(self) -> NDArray[Any]:
+        """The values where they lie."""
+        return self.storage.array
+
     def bump(self) -> None:
         """Count a change in place."""
         self.version += 1

@@ -1,6 +1,7 @@
 """``dequantize`` of packed rows on the device: every format through tables of all codes."""
 
 from functools import lru_cache
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,12 @@ def decode_elements(  # type: ignore[no-untyped-def]
     if width == 8:
         if factor != np.uint64(0):
             v = v * np.float64(read_f32(factor))
-        write_f64(out + np.uint64(8 * cell), v if v == v else _NAN64)
+        write_f64(out + np.uint64(8 * cell), _NAN64 if isnan(v) else v)
     else:
         narrow = np.float32(v)
         if factor != np.uint64(0):
             narrow = ptx.mul(narrow, read_f32(factor))
-        write_f32(out + np.uint64(4 * cell), narrow if narrow == narrow else _NAN32)
+        write_f32(out + np.uint64(4 * cell), _NAN32 if isnan(narrow) else narrow)
 
 
 @lru_cache(maxsize=64)

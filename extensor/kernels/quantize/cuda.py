@@ -65,7 +65,7 @@ def quantize_general(
     x: Any, fmt: Block, choice: Choice, key: Key | None, strides: Strides | None, offset: int
 ) -> Packed:
     """`quantize` for every format and choice; the arguments are checked already."""
-    library, p = cupy(), plan(fmt, choice)
+    library = cupy()
     (_, group, length), rows = x.shape, x.shape[0] * x.shape[1]
     scale_rows, blocks = scale_shape(rows, length, group, fmt)
     cells = scale_rows * blocks

@@ -4,6 +4,7 @@ The same three passes and the same scalars as `extensor.kernels.quantize.general
 the CPU's. What the format and the choice say is read from two small arrays on the device.
 """
 
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def block_amax(x: Any, width: Any, rows: Any, n: Any, blocks: Any, ints: Any, ce
 
 @cuda_kernel(_u64, _i64, _u64)
 def finite_max(amax: Any, cells: Any, out: Any):  # type: ignore[no-untyped-def]
-    """The largest finite amax into ``out``, an int32 that begins as 0: floats >= 0 order as bits."""
+    """The bits of the largest finite amax into ``out``, an int32 that begins as 0."""
     cell, step = cuda.grid(1), cuda.gridsize(1)
     top = np.int32(0)
     while cell < cells:
@@ -112,9 +113,7 @@ def finite_max(amax: Any, cells: Any, out: Any):  # type: ignore[no-untyped-def]
         atomic_max(out, top)
 
 
-atomic_max = ptx.instruction(
-    "red.global.max.s32 [$0], $1;", (), (_u64, _i32), volatile=True
-)
+atomic_max = ptx.instruction("red.global.max.s32 [$0], $1;", (), (_u64, _i32), volatile=True)
 
 
 @cuda_kernel(_u64, _u64, _f32, _u64)
@@ -196,7 +195,7 @@ def block_codes(  # type: ignore[no-untyped-def]
     e = -np.int64(read_i32(exponents + np.uint64(4 * block)))
     for k in range(j * length, (j + 1) * length):
         code = np.int64(0)
-        if k < n and m == m:
+        if k < n and not isnan(m):
             given = _wide(x, row * n + k, width)
             if width == 8:
                 v = given * prescale
