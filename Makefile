@@ -1,6 +1,7 @@
 # Two commands: `make train` and `make test`. Each needs nothing but Python 3.11 or newer.
 VENV    ?= .venv
 WORKERS ?= 2
+PYTHON  ?= python3
 export VENV
 
 # Few cores, two thread pools: spinning BLAS threads starve Numba's pool, so the tests keep both small.
@@ -8,7 +9,7 @@ export VENV
 QUIET = OMP_WAIT_POLICY=passive NUMBA_NUM_THREADS=2 OPENBLAS_NUM_THREADS=1
 PYTEST = $(QUIET) $(VENV)/bin/python -m pytest
 
-.PHONY: help train test check matrix bench docs nightly lock clean
+.PHONY: help train test test-ptx test-cuda check matrix bench docs nightly lock clean
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -19,6 +20,14 @@ train: $(VENV)/.train
 ## make test     the tests and the doctests
 test: $(VENV)/.dev
 	$(PYTEST) -q -n $(WORKERS) --dist loadfile
+
+## make test-ptx compile and assemble every CUDA kernel for every architecture, without a GPU
+test-ptx: $(VENV)/.ptx
+	$(PYTEST) -q -n $(WORKERS) tests/ptx
+
+## make test-cuda the tests that need a GPU (install extensor[cuda,dev] there first)
+test-cuda:
+	$(PYTHON) -m pytest -q tests/cuda
 
 ## make check    everything a change must pass: style, types, sizes, tests, docs
 check: $(VENV)/.dev
@@ -54,6 +63,10 @@ clean:
 # that a second `make train` starts at once. `.dev` holds everything of `.train` and stamps both.
 $(VENV)/.train: pyproject.toml ci/train.lock ci/install
 	@ci/install train data,plot
+	@touch $@
+
+$(VENV)/.ptx: pyproject.toml ci/ptx.lock ci/install $(VENV)/.dev
+	@ci/install ptx dev,ptx
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml ci/requirements.lock ci/train.lock ci/install
