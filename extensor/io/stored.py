@@ -48,6 +48,7 @@ def to_raw(name: str, storage: Storage) -> tuple[Facts, Raws]:
     >>> facts, raws["w"].dtype
     ({'native': 'w'}, 'F32')
     """
+    storage = storage.to("cpu")
     if isinstance(storage, Native):
         return {"native": name}, {name: RawTensor.of(storage.array)}
     if isinstance(storage, Coded):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from extensor.backend import library_of
+from extensor.backend import device_of, library_of, to_device
 from extensor.errors import IndexShapeError, ShapeError
 from extensor.ops.registry import Op, Sample, op
 
@@ -48,13 +48,20 @@ def check_index(index: Any) -> Any:
     return index
 
 
+def _beside(x: Any, index: Any) -> Any:
+    """An index whose arrays live where ``x`` does."""
+    parts = index if isinstance(index, tuple) else (index,)
+    moved = tuple(to_device(p, device_of(x)) if hasattr(p, "dtype") else p for p in parts)
+    return moved if isinstance(index, tuple) else moved[0]
+
+
 def _getitem(x: Any, index: Any) -> Any:
-    return x[check_index(index)]
+    return x[_beside(x, check_index(index))]
 
 
 def _put(g: Any, index: Any, shape: Shape) -> Any:
     out = library_of(g).zeros(shape, g.dtype)
-    library_of(g).add.at(out, index, g)
+    library_of(g).add.at(out, _beside(g, index), g)
     return out
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from extensor.autograd import Meta, Node
+from extensor.backend import pointer
 from extensor.data import Dataset
 from extensor.tensor import ExTensor
 
@@ -76,7 +77,7 @@ def _buffers(node: Node) -> Iterator[tuple[int, int]]:
 
 def _place(storage: Any) -> int:
     array = getattr(storage, "array", None)
-    return id(storage) if array is None else int(array.__array_interface__["data"][0])
+    return id(storage) if array is None else int(pointer(array))
 
 
 def weights_sha256(params: Mapping[str, ExTensor]) -> str:

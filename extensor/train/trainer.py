@@ -5,8 +5,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from extensor.backend import check_device
 from extensor.data import DataLoader
 from extensor.noise import key
@@ -76,7 +74,7 @@ class Trainer:
         self.device = check_device(settings.device)
         self.recipe = recipe_of(settings)
         weights, order, self._rounding, self._evaluation = key(settings.seed).split(4)
-        self.model = make_model(settings, self.recipe, weights)
+        self.model = make_model(settings, self.recipe, weights).to(self.device)
         self.data, self.test = load_data(settings)
         self.loader = DataLoader(
             self.data,
@@ -109,7 +107,8 @@ class Trainer:
         """Forward, backward, update; the position moves on by one batch."""
         at = self.position
         own = self._rounding.fold(at.step)
-        logits = self.model(asarray(images), key=own.fold(0))
+        labels = asarray(labels, device=self.device)
+        logits = self.model(asarray(images, device=self.device), key=own.fold(0))
         loss = cross_entropy(logits, labels)
         loss.backward(key=own.fold(1))
         self.optimizer.step()
@@ -136,13 +135,14 @@ class Trainer:
         with no_grad():
             for first in range(0, len(labels), EVALUATE):
                 part = slice(first, first + EVALUATE)
-                logits = self.model(asarray(images[part]), key=self._evaluation)
-                out = _outcome(cross_entropy(logits, labels[part]), logits, labels[part])
+                own = asarray(labels[part], device=self.device)
+                logits = self.model(asarray(images[part], device=self.device), key=self._evaluation)
+                out = _outcome(cross_entropy(logits, own), logits, own)
                 loss, correct = loss + out.loss * out.images, correct + out.correct
         self.model.train()
         return Outcome(loss / len(labels), correct, len(labels))
 
 
 def _outcome(loss: Any, logits: Any, labels: Any) -> Outcome:
-    right = np.count_nonzero(logits.numpy().argmax(1) == labels)
+    right = (logits.array().argmax(1) == labels.array()).sum()
     return Outcome(loss.item(), int(right), len(labels))
