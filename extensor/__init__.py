@@ -168,6 +168,7 @@ if TYPE_CHECKING:
 
 _MODULES = ("bench", "data", "io", "models", "nn", "optim", "recipes", "testing")
 _LAZY = {
+    "compile": "extensor.replay",
     "gradcheck": "extensor.differences",
     "gradgradcheck": "extensor.differences",
     "load": "extensor.io.tree",

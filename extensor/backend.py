@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from extensor.errors import DispatchError
+from extensor.errors import DispatchError, GraphError
 
 LIBRARIES = {"cpu": "numpy", "cuda": "cupy"}
 """The array library of each device, by name."""
@@ -88,8 +88,14 @@ def to_device(array: Array, device: str) -> Array:
     """
     if device_of(array) == device:
         return array
-    library = namespace(device)
-    return library.asarray(array) if device == "cuda" else cupy().asnumpy(array)
+    if device == "cuda":
+        return namespace(device).asarray(array)
+    if cupy().cuda.get_current_stream().is_capturing():
+        raise GraphError(
+            "a copy to the host waits for the GPU, which a captured step cannot: return the tensor "
+            "from the step and read it afterwards"
+        )
+    return cupy().asnumpy(array)
 
 
 def as_array(numbers: Any) -> Array:

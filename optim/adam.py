@@ -6,9 +6,12 @@ Moments(betas=(0.9, 0.999), eps=1e-08)
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
+from extensor.capture import each_step, number
 from extensor.errors import FormatError
 from extensor.kernels import front as update
 from extensor.optim.check import real
@@ -16,6 +19,16 @@ from extensor.optim.optimizer import Optimizer, Rate
 from extensor.optim.parameter import Parameters
 from extensor.optim.sgd import Clip, clipping
 from extensor.optim.transform import Arrays, Decay, State, chain
+
+
+def _correction(beta: float, count: NDArray[np.int64]) -> float:
+    """``1 / (1 - beta^t)`` for the update after ``count`` others."""
+    return 1.0 / float(1.0 - beta ** (int(count) + 1))
+
+
+def _root_correction(beta: float, count: NDArray[np.int64]) -> float:
+    """``1 / sqrt(1 - beta^t)``."""
+    return 1.0 / math.sqrt(1.0 - beta ** (int(count) + 1))
 
 
 class Moments:
@@ -56,10 +69,10 @@ class Moments:
         mean, square, counts = state["mean"], state["square"], state["count"]
         b1, b2 = self.betas
         for name, u in grads.items():
-            t = int(counts[name]) + 1
-            counts[name][...] = t
-            fix1, fix2 = 1.0 / (1.0 - b1**t), 1.0 / math.sqrt(1.0 - b2**t)
+            fix1 = number(partial(_correction, b1, counts[name]))
+            fix2 = number(partial(_root_correction, b2, counts[name]))
             update.adam(mean[name], square[name], u, b1, b2, fix1, fix2, self.eps)
+            each_step(partial(np.add, counts[name], 1, out=counts[name]))
 
     def __repr__(self) -> str:
         return f"Moments(betas={self.betas}, eps={self.eps})"

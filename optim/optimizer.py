@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extensor.backend import device_of, to_device
+from extensor.capture import each_step, number
 from extensor.errors import CheckpointError, ShapeError
 from extensor.kernels.front import add_scaled
 from extensor.optim.check import real
@@ -70,12 +71,15 @@ class Optimizer:
             if slot.tensor.storage.array is not slot.array:
                 self._rebind(slot)
         active = [slot for slot in self._slots if slot.take_gradient()]
-        lr = self.lr
+        rate = number(lambda: -self.lr)
         updates = {slot.name: slot.update for slot in active}
         self.transform.update(updates, self._state, self._params, self.steps)
         for slot in active:
-            add_scaled(slot.flat, slot.update, -lr)
+            add_scaled(slot.flat, slot.update, rate)
             slot.tensor.bump()
+        each_step(self._count)
+
+    def _count(self) -> None:
         self.steps += 1
 
     def zero_grad(self) -> None:

@@ -5,8 +5,14 @@ from typing import Any
 import numpy as np
 
 from extensor.backend import as_array, library_of
+from extensor.capture import capturing
 from extensor.errors import ShapeError
 from extensor.ops.registry import Op, Sample, op
+
+
+def checkable(labels: Any) -> bool:
+    """Whether labels can be looked at: a captured step may not wait for the GPU."""
+    return bool(labels.size) and capturing() is None
 
 
 def _softmax(x: Any, axis: int = -1) -> Any:
@@ -22,7 +28,7 @@ def _log_softmax(x: Any, axis: int = -1) -> Any:
 def _one_hot(labels: Any, classes: int) -> Any:
     labels = as_array(labels)
     if labels.dtype.kind not in "iu" or (
-        labels.size and (labels.min() < 0 or labels.max() >= classes)
+        checkable(labels) and (labels.min() < 0 or labels.max() >= classes)
     ):
         raise ShapeError(f"one_hot: labels must be integers in 0 .. {classes - 1}")
     return (labels[..., None] == library_of(labels).arange(classes)).astype(np.float32)
@@ -35,7 +41,7 @@ def _cross_entropy(z: Any, labels: Any) -> Any:
             f"cross_entropy: logits {z.shape} and labels {labels.shape} of {labels.dtype}; "
             "allowed: (N, classes) and N integers"
         )
-    if labels.size and (labels.min() < 0 or labels.max() >= z.shape[1]):
+    if checkable(labels) and (labels.min() < 0 or labels.max() >= z.shape[1]):
         raise ShapeError(f"cross_entropy: labels must lie in 0 .. {z.shape[1] - 1}")
     rows = library_of(z).arange(len(labels))
     return -_log_softmax(z)[rows, labels].mean(dtype=z.dtype)

@@ -25,7 +25,7 @@ def _cast_meaning(x: Any, dtype: DType) -> Any:
 class _Cast(Op):
     """A cast stores the answer in the format that the attribute names."""
 
-    def run(self, storages: Any, attributes: dict[str, Any]) -> Storage:
+    def _run(self, storages: Any, attributes: dict[str, Any]) -> Storage:
         to: DType = attributes["dtype"]
         (storage,) = storages
         wide = not isinstance(storage, Blocked)
@@ -42,7 +42,7 @@ class _Cast(Op):
 class _Quantize(Op):
     """Quantizing stores the answer blocked."""
 
-    def run(self, storages: Any, attributes: dict[str, Any]) -> Storage:
+    def _run(self, storages: Any, attributes: dict[str, Any]) -> Storage:
         (storage,) = storages
         array = storage.array if isinstance(storage, Native) else arrays_of(storage)
         quantizer: Quantizer = attributes["quantizer"]

@@ -18,6 +18,7 @@ from extensor.errors import (
     DTypeError,
     ExtensorError,
     IndexShapeError,
+    OutOfMemoryError,
     ShapeError,
 )
 from extensor.formats import FP32, FP64, DType, compute, dtype, promote
@@ -183,7 +184,22 @@ class Op:
         return dtype("uint64" if promoted.name.startswith("u") else "int64")
 
     def run(self, storages: Sequence[Storage], attributes: dict[str, Any]) -> Any:
-        """Compute on storages. The one place where a kernel is chosen."""
+        """Compute on storages. The one place where a kernel is chosen.
+
+        OutOfMemoryError where a device has no room for the answer; what was there is as it was.
+        """
+        try:
+            return self._run(storages, attributes)
+        except MemoryError as error:
+            if isinstance(error, ExtensorError):
+                raise
+            given = ", ".join(f"{s.dtype}{list(s.shape)} ({s.nbytes:,} bytes)" for s in storages)
+            raise OutOfMemoryError(
+                f"{self.name} on {self.device(storages)}: {error}; operands: {given}; free some, "
+                "take smaller batches, or use a packed format"
+            ) from None
+
+    def _run(self, storages: Sequence[Storage], attributes: dict[str, Any]) -> Any:
         device = self.device(storages)
         found = self.find(storages, attributes, device)
         native = all(s.kind == "native" for s in storages)

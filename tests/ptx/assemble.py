@@ -36,7 +36,7 @@ def architecture(target: Capability) -> str:
     >>> architecture((9, 0, "a"))
     'sm_90a'
     """
-    return f"sm_{target[0]}{target[1]}{''.join(target[2:])}"  # type: ignore[arg-type]
+    return f"sm_{target[0]}{target[1]}{''.join(target[2:])}"
 
 
 def ptx_of(kernel: CudaKernel, target: Capability, monkeypatch: pytest.MonkeyPatch) -> str:

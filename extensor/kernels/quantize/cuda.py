@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from extensor.backend import contiguous, cupy, pointer
+from extensor.capture import key_arguments
 from extensor.formats import Block
 from extensor.kernels.choice import Choice
 from extensor.kernels.cuda import blocks_for
@@ -69,8 +70,8 @@ def quantize_general(
     (_, group, length), rows = x.shape, x.shape[0] * x.shape[1]
     scale_rows, blocks = scale_shape(rows, length, group, fmt)
     cells = scale_rows * blocks
-    elements = where(x.shape, strides, offset, key)
-    scales = where(x.shape, strides, offset, key and key.fold(SCALE_DRAWS))
+    places = pointer(_places(tuple(where(x.shape, strides, offset, None)[:4])))
+    scale_key = key and key.fold(SCALE_DRAWS) if choice.scale_rounding == "stochastic" else None
     x, width = contiguous(x), x.dtype.itemsize
     ints, reals = _numbers(fmt, choice)
     iptr, rptr = pointer(ints), pointer(reals)
@@ -88,14 +89,14 @@ def quantize_general(
     _run(
         general.block_scales, cells,
         pointer(amax), iptr, rptr, np.uint64(0) if level is None else pointer(level), per_matrix,
-        pointer(_places(tuple(scales[:4]))), scales.stream, scales.seed, blocks, cells,
+        places, *key_arguments(scale_key), blocks, cells,
         storage.itemsize, pointer(codes), pointer(exponents), pointer(multipliers),
     )  # fmt: skip
     unpacked = library.empty((rows, blocks * fmt.length), np.uint8)
     _run(
         general.block_codes, rows * blocks,
         pointer(x), width, group, length, blocks, iptr, rptr,
-        pointer(_places(tuple(elements[:4]))), elements.stream, elements.seed, rows * blocks,
+        places, *key_arguments(key if choice.rounding == "stochastic" else None), rows * blocks,
         pointer(exponents), pointer(multipliers), pointer(unpacked),
     )  # fmt: skip
     packed = library.empty((rows, fmt.row_bytes(length)), np.uint8)

@@ -13,6 +13,7 @@ from numba import cuda, njit, types
 from extensor.formats import Facts
 from extensor.kernels import ptx
 from extensor.kernels.cuda import cuda_kernel
+from extensor.kernels.keys_cuda import key_words
 from extensor.kernels.memory import (
     read_f32,
     read_f64,
@@ -136,10 +137,12 @@ def tensor_level(top: Any, reals: Any, given: Any, out: Any):  # type: ignore[no
     write_f32(out + np.uint64(4), decoding)
 
 
-@cuda_kernel(_u64, _u64, _u64, _u64, _i64, _u64, _u64, _u64, _i64, _i64, _i64, _u64, _u64, _u64)
+@cuda_kernel(
+    _u64, _u64, _u64, _u64, _i64, _u64, _u64, _u64, _u64, _i64, _i64, _i64, _u64, _u64, _u64
+)
 def block_scales(  # type: ignore[no-untyped-def]
     amax: Any, ints: Any, reals: Any, level: Any, group: Any,
-    places: Any, stream: Any, seed: Any, blocks: Any, cells: Any, scale_width: Any,
+    places: Any, key: Any, stream: Any, seed: Any, blocks: Any, cells: Any, scale_width: Any,
     codes: Any, exponents: Any, multipliers: Any,
 ):  # fmt: skip
     """The scale of every block; see the CPU's. ``level``: s_enc and 1 / s_enc, or 0: no level."""
@@ -160,7 +163,8 @@ def block_scales(  # type: ignore[no-untyped-def]
             index = _integer(places, 3) + s // group * _integer(places, 0)
             index += s % group * _integer(ints, _HEIGHT) * _integer(places, 1)
             index += j * _integer(ints, _LENGTH) * _integer(places, 2)
-            w = np.int64(word(np.uint64(index), stream, seed))
+            words = key_words(key, stream, seed)
+            w = np.int64(word(np.uint64(index), words[0], words[1]))
         decoding, raw = _ONE, np.float32(a / np.float32(_real(reals, _TOP)))
         if level != np.uint64(0):
             decoding = read_f32(level + np.uint64(4))
@@ -174,10 +178,12 @@ def block_scales(  # type: ignore[no-untyped-def]
     write_f32(multipliers + np.uint64(4 * cell), multiplier)
 
 
-@cuda_kernel(_u64, _i64, _i64, _i64, _i64, _u64, _u64, _u64, _u64, _u64, _i64, _u64, _u64, _u64)
+@cuda_kernel(
+    _u64, _i64, _i64, _i64, _i64, _u64, _u64, _u64, _u64, _u64, _u64, _i64, _u64, _u64, _u64
+)
 def block_codes(  # type: ignore[no-untyped-def]
     x: Any, width: Any, rows: Any, n: Any, blocks: Any, ints: Any, reals: Any, places: Any,
-    stream: Any, seed: Any, cells: Any, exponents: Any, multipliers: Any, out: Any,
+    key: Any, stream: Any, seed: Any, cells: Any, exponents: Any, multipliers: Any, out: Any,
 ):  # fmt: skip
     """The unpacked code of every element; a thread writes one block of one row, tails as zeros."""
     cell = cuda.grid(1)
@@ -193,6 +199,7 @@ def block_codes(  # type: ignore[no-untyped-def]
     block = (a * group + r // height) * blocks + j
     m = read_f32(multipliers + np.uint64(4 * block))
     e = -np.int64(read_i32(exponents + np.uint64(4 * block)))
+    words = key_words(key, stream, seed)
     for k in range(j * length, (j + 1) * length):
         code = np.int64(0)
         if k < n and not isnan(m):
@@ -214,6 +221,6 @@ def block_codes(  # type: ignore[no-untyped-def]
             if rounding == _STOCHASTIC:
                 index = _integer(places, 3) + a * _integer(places, 0)
                 index += r * _integer(places, 1) + k * _integer(places, 2)
-                w = np.int64(word(np.uint64(index), stream, seed))
+                w = np.int64(word(np.uint64(index), words[0], words[1]))
             code = encode(v, e, rounding, w, sr_bits, limit, element)
         write_u8(out + np.uint64(row * blocks * length + k), np.uint8(code))
