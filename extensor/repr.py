@@ -77,6 +77,7 @@ def describe(storage: Storage, requires_grad: bool = False) -> str:
     with np.printoptions(precision=4, threshold=64, edgeitems=3, linewidth=96, suppress=True):
         body = np.array2string(np.asarray(values_of(storage)), separator=", ", prefix="ExTensor(")
     lines = [f"ExTensor({body},", f"  {summary(storage, requires_grad)})"]
+    storage = storage.to("cpu")
     if isinstance(storage, Blocked) and all(storage.shape):
         block = first_block(storage)
         more = f" ... {block['more']} more" if block["more"] > 0 else ""
@@ -95,7 +96,7 @@ def describe_html(storage: Storage, requires_grad: bool = False) -> str:
     head = f"<b>ExTensor</b> {escape(summary(storage, requires_grad))}"
     if not isinstance(storage, Blocked) or not all(storage.shape):
         return f"<div>{head}<pre>{escape(describe(storage, requires_grad))}</pre></div>"
-    block, fmt = first_block(storage), storage.dtype
+    block, fmt = first_block(storage.to("cpu")), storage.dtype
     return f"<div>{head}{_table(block, fmt)}</div>"
 
 

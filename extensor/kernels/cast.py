@@ -1,6 +1,6 @@
 """Casts of single elements: numbers to codes and back, for every element format."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,29 @@ def _decode(codes: NDArray[Any], out: NDArray[Any], facts: Facts) -> None:
         out[i] = decode(np.int64(codes[i]), facts)
 
 
+def operand(flat: Any, fmt: Element, nonfinite: str) -> Any:
+    """Flat numbers of either device as float32 or float64, with what is not finite dealt with.
+
+    ``nonfinite="raise"`` looks at the numbers: on a GPU it waits for them.
+    """
+    if flat.dtype not in (np.float32, np.float64):
+        flat = flat.astype(np.float32 if flat.dtype == np.float16 else np.float64)
+    if nonfinite == "raise" and not np.isfinite(flat).all():
+        bad = int(np.flatnonzero(~np.isfinite(flat))[0])
+        raise FormatError(f"cast to {fmt.name}: element {bad} is {flat[bad]}; nonfinite='raise'")
+    if nonfinite == "saturate":
+        flat = np.where(np.isnan(flat), flat.dtype.type(fmt.max), flat)
+    return flat
+
+
+def refuse(flat: Any, bad: int, fmt: Element) -> NoReturn:
+    """Raise FormatError for the element ``bad``, whose value has no code."""
+    raise FormatError(
+        f"cast to {fmt.name}: element {bad} is {flat[bad]}, which the format cannot hold; "
+        "use nonfinite='saturate', or a format that can"
+    )
+
+
 def encode_elements(
     x: NDArray[Any],
     fmt: Element,
@@ -71,14 +94,7 @@ def encode_elements(
     >>> encode_elements(np.array([0.3, -5.0, 1e9]), E2M1).tolist()
     [1, 14, 7]
     """
-    flat = np.ascontiguousarray(x).reshape(-1)
-    if flat.dtype not in (np.float32, np.float64):
-        flat = flat.astype(np.float32 if flat.dtype == np.float16 else np.float64)
-    if nonfinite == "raise" and not np.isfinite(flat).all():
-        bad = int(np.flatnonzero(~np.isfinite(flat))[0])
-        raise FormatError(f"cast to {fmt.name}: element {bad} is {flat[bad]}; nonfinite='raise'")
-    if nonfinite == "saturate":
-        flat = np.where(np.isnan(flat), fmt.max, flat).astype(flat.dtype)
+    flat = operand(np.ascontiguousarray(x).reshape(-1), fmt, nonfinite)
     if saturate is None:
         saturate = fmt.bits <= 8
     seed, stream = (key.seed, key.stream) if key else (0, 0)
@@ -88,10 +104,7 @@ def encode_elements(
         flat, out, mode, sr_bits, saturate, np.uint64(stream), np.uint64(seed), offset, fmt.facts
     )
     if bad >= 0:
-        raise FormatError(
-            f"cast to {fmt.name}: element {bad} is {flat[bad]}, which the format cannot hold; "
-            "use nonfinite='saturate', or a format that can"
-        )
+        refuse(flat, bad, fmt)
     return out.reshape(np.shape(x))
 
 

@@ -196,6 +196,27 @@ def _parallel(
         _tiles(x, steps, n, signs, out, tiles * p // parts, tiles * (p + 1) // parts)
 
 
+def check(
+    shape: tuple[int, ...], n: int, signs: Sequence[int] | Any
+) -> tuple[tuple[int, int, int], NDArray[np.float32]]:
+    """The shape as (A, R, K) and the n signs as float32; else FormatError or ShapeError.
+
+    >>> check((2, 3), 16, None)[0]
+    (1, 2, 3)
+    """
+    if n not in SIZES:
+        raise FormatError(f"hadamard: n={n}; allowed: {', '.join(map(str, SIZES))}")
+    s = np.ones(n, np.float32)
+    if signs is not None and len(signs):
+        if len(signs) != n:
+            raise ShapeError(f"hadamard: {len(signs)} signs for n={n}; allowed: {n} or none")
+        s[:] = signs
+    if len(shape) not in (2, 3):
+        raise ShapeError(f"hadamard: shape {shape}; allowed: (A, R, K) or (rows, K)")
+    matrices, rows, length = (1, *shape) if len(shape) == 2 else shape
+    return (matrices, rows, length), s
+
+
 def hadamard(x: Any, n: int, signs: Sequence[int] | Any = None) -> NDArray[np.float32]:
     """Rotate rows by blocks of n.
 
@@ -207,18 +228,9 @@ def hadamard(x: Any, n: int, signs: Sequence[int] | Any = None) -> NDArray[np.fl
         n numbers +1 or -1; none for all +1.
     Returns (A R, K) float32, C-contiguous. Raises FormatError and ShapeError.
     """
-    if n not in SIZES:
-        raise FormatError(f"hadamard: n={n}; allowed: {', '.join(map(str, SIZES))}")
-    s = np.ones(n, np.float32)
-    if signs is not None and len(signs):
-        if len(signs) != n:
-            raise ShapeError(f"hadamard: {len(signs)} signs for n={n}; allowed: {n} or none")
-        s[:] = signs
     x = np.asarray(x, np.float32)
+    (matrices, rows, length), s = check(x.shape, n, signs)
     x = x[None] if x.ndim == 2 else x
-    if x.ndim != 3:
-        raise ShapeError(f"hadamard: shape {x.shape}; allowed: (A, R, K) or (rows, K)")
-    matrices, rows, length = x.shape
     out = np.empty((matrices * rows, length), np.float32)
     if not out.size:
         return out

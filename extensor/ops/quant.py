@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from extensor.backend import library_of
+from extensor.backend import library_of, to_device
 from extensor.formats import BF16, FP64, MXFP4, NVFP4, DType, Element
 from extensor.kernels.front import decode_elements, dequantize, encode_elements, pack
 from extensor.kernels.front import hadamard as rotate_rows
@@ -128,7 +128,8 @@ def _rotate_back(g: Any, y: Any, x: Any, n: int, axis: int, signs: Any) -> tuple
     if not signs:
         return (back,)
     length = x.shape[axis]
-    return (back * sign_pattern(length, n, signs, axis, x.ndim),)
+    pattern = to_device(sign_pattern(length, n, signs, axis, x.ndim), g.device)
+    return (back * type(g)(Native(pattern)),)
 
 
 def sign_pattern(length: int, n: int, signs: tuple[int, ...], axis: int, ndim: int) -> Any:

@@ -35,7 +35,7 @@ def train(recipe: str, optimizer: Any, compiled: bool, steps: int = 8) -> tuple[
         loss.backward(key=key.fold(1))
         descent.step()
         descent.zero_grad()
-        return loss
+        return loss  # type: ignore[no-any-return]
 
     run: Any = ex.compile(step) if compiled else step
     losses = []
@@ -46,7 +46,7 @@ def train(recipe: str, optimizer: Any, compiled: bool, steps: int = 8) -> tuple[
 
 
 OPTIMIZERS = {
-    "sgd": lambda p: ex.optim.SGD(p, lr=ex.optim.cosine(0.1, 8), momentum=0.9),
+    "sgd": lambda p: ex.optim.SGD(p, lr=ex.optim.schedules.cosine(0.1, steps=8), momentum=0.9),
     "adamw": lambda p: ex.optim.AdamW(p, lr=1e-3),
 }
 

@@ -1,1 +1,1 @@
-"""Every CUDA kernel compiles and assembles for every architecture that it declares; no GPU needed."""
+"""Each CUDA kernel compiles and assembles for all its architectures; no GPU needed."""

@@ -28,6 +28,23 @@ def all_float32(op: str, *operands: Floats) -> bool:
     return all(a.dtype == np.float32 for a in operands)
 
 
+def check(x: Floats, w: Floats, stride: Pair, padding: Pair, bias: Floats | None) -> Pair:
+    """(Ho, Wo) of `conv2d`; ShapeError where the sizes do not fit.
+
+    >>> check(np.ones((1, 1, 4, 4)), np.ones((2, 1, 3, 3)), (1, 1), (0, 0), None)
+    (2, 2)
+    """
+    xs, ws = four("conv2d", "x", x.shape), four("conv2d", "w", w.shape)
+    if xs[1] != ws[1]:
+        raise ShapeError(
+            f"conv2d: x {xs} has {xs[1]} channels, w {ws} takes {ws[1]}; axis 1 of both must agree"
+        )
+    out = out_size("conv2d", (xs[2], xs[3]), (ws[2], ws[3]), stride, padding)
+    if bias is not None:
+        same("conv2d", "bias", bias.shape, (ws[0],))
+    return out
+
+
 def conv2d(
     x: Floats,
     w: Floats,
@@ -45,21 +62,15 @@ def conv2d(
     >>> conv2d(x, np.ones((5, 3, 3, 3), np.float32)).shape
     (2, 5, 2, 2)
     """
-    xs, ws = four("conv2d", "x", x.shape), four("conv2d", "w", w.shape)
-    if xs[1] != ws[1]:
-        raise ShapeError(
-            f"conv2d: x {xs} has {xs[1]} channels, w {ws} takes {ws[1]}; axis 1 of both must agree"
-        )
-    out = out_size("conv2d", (xs[2], xs[3]), (ws[2], ws[3]), stride, padding)
-    if bias is not None:
-        same("conv2d", "bias", bias.shape, (ws[0],))
+    out = check(x, w, stride, padding, bias)
     if all_float32("conv2d", x, w, *(() if bias is None else (bias,))):
         return cpu.conv2d(x, w, bias, stride, padding, out)
     y = reference.conv2d(x, w, stride, padding)
     return y if bias is None else y + bias[:, None, None]
 
 
-def _check_grad(op: str, g: Floats, xs: Any, ws: Any, stride: Pair, padding: Pair) -> None:
+def check_grad(op: str, g: Floats, xs: Any, ws: Any, stride: Pair, padding: Pair) -> None:
+    """ShapeError unless g is of the shape that `conv2d` of these two would give."""
     if xs[1] != ws[1]:
         raise ShapeError(f"{op}: x has {xs[1]} channels, w takes {ws[1]}; they must agree")
     out = out_size(op, (xs[2], xs[3]), (ws[2], ws[3]), stride, padding)
@@ -84,7 +95,7 @@ def conv2d_input_grad(
     """
     op = "conv2d_input_grad"
     xs, ws = four(op, "x", x_shape), four(op, "w", w.shape)
-    _check_grad(op, g, xs, ws, stride, padding)
+    check_grad(op, g, xs, ws, stride, padding)
     if all_float32(op, g, w):
         return cpu.conv2d_input_grad(g, w, xs, stride, padding)
     return reference.conv2d_input_grad(g, w, xs, stride, padding)
@@ -107,7 +118,7 @@ def conv2d_weight_grad(
     """
     op = "conv2d_weight_grad"
     xs, ws = four(op, "x", x.shape), four(op, "w", w_shape)
-    _check_grad(op, g, xs, ws, stride, padding)
+    check_grad(op, g, xs, ws, stride, padding)
     if all_float32(op, g, x):
         return cpu.conv2d_weight_grad(g, x, ws, stride, padding)
     return reference.conv2d_weight_grad(g, x, ws, stride, padding)

@@ -74,7 +74,7 @@ def max_pool2d_grad(
         hits.append(free & ((part == y) | np.isnan(part)))
         free &= ~hits[-1]
     for place in reversed(list(positions(dx, kernel, stride, out))):
-        np.add(place, g, out=place, where=hits.pop())
+        place += np.where(hits.pop(), g, g.dtype.type(0))
     return dx[:, :, ph : ph + h, pw : pw + w]
 
 
@@ -102,7 +102,7 @@ def avg_pool2d_grad(
     """
     n, c, h, w = x_shape
     ph, pw = padding
-    dx = np.zeros((n, c, h + 2 * ph, w + 2 * pw), g.dtype)
+    dx = np.zeros_like(g, order="C", shape=(n, c, h + 2 * ph, w + 2 * pw))
     share = g / g.dtype.type(kernel[0] * kernel[1])
     for place in reversed(list(positions(dx, kernel, stride, (g.shape[2], g.shape[3])))):
         place += share
