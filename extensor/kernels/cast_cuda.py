@@ -11,12 +11,14 @@ import numpy as np
 from numba import cuda, njit, types
 
 from extensor.backend import contiguous, cupy, pointer
+from extensor.capture import key_arguments
 from extensor.errors import DTypeError
 from extensor.formats import BF16, Element, Facts
 from extensor.formats.rounding import Rounding
 from extensor.kernels import cast, ptx
 from extensor.kernels.cast_bf16_cuda import aligned, decode_bf16, encode_bf16
 from extensor.kernels.cuda import blocks_for, cuda_kernel
+from extensor.kernels.keys_cuda import key_words
 from extensor.kernels.memory import (
     read_f32,
     read_f64,
@@ -44,10 +46,10 @@ _0, _STOCHASTIC = np.int64(0), np.int64(Rounding.STOCHASTIC)
 _minimum = ptx.instruction("red.global.min.s64 [$0], $1;", (), (_u64, _i64), volatile=True)
 
 
-@cuda_kernel(_u64, _i64, _i64, _i64, _i64, _i64, _u64, _u64, _i64, _facts, _u64, _i64, _u64)
+@cuda_kernel(_u64, _i64, _i64, _i64, _i64, _i64, _u64, _u64, _u64, _i64, _facts, _u64, _i64, _u64)
 def encode_numbers(  # type: ignore[no-untyped-def]
     x: Any, width: Any, n: Any, rounding: Any, sr_bits: Any, saturate: Any,
-    stream: Any, seed: Any, offset: Any, facts: Any, out: Any, code_width: Any, bad: Any,
+    key: Any, stream: Any, seed: Any, offset: Any, facts: Any, out: Any, code_width: Any, bad: Any,
 ):  # fmt: skip
     """One number a thread. ``bad``: where the smallest index without a code is collected, or 0."""
     i = cuda.grid(1)
@@ -58,7 +60,8 @@ def encode_numbers(  # type: ignore[no-untyped-def]
     )
     draw = _0
     if rounding == _STOCHASTIC:
-        draw = np.int64(word(np.uint64(offset + i), stream, seed))
+        words = key_words(key, stream, seed)
+        draw = np.int64(word(np.uint64(offset + i), words[0], words[1]))
     code = encode(value, _0, rounding, draw, sr_bits, saturate != 0, facts)
     if bad != np.uint64(0) and (code < 0 or (facts.origin > 0 and value <= 0.0)):
         _minimum(bad, i)
@@ -139,13 +142,12 @@ def encode_elements(
     if fmt == BF16 and narrow and mode == Rounding.NEAREST_EVEN and not saturate:
         encode_bf16(flat, out)
         return out.reshape(x.shape)
-    seed, stream = (key.seed, key.stream) if key else (0, 0)
     refused = facts.origin > 0 or (facts.nan_code < 0 and nonfinite != "saturate")
     bad = library.full(1, NONE, np.int64) if refused else None
     encode_numbers.launch(
         blocks_for(flat.size, THREADS), THREADS,
         pointer(flat), flat.dtype.itemsize, flat.size, int(mode), sr_bits, int(saturate),
-        np.uint64(stream), np.uint64(seed), offset, facts, pointer(out), out.dtype.itemsize,
+        *key_arguments(key), offset, facts, pointer(out), out.dtype.itemsize,
         np.uint64(0) if bad is None else pointer(bad),
     )  # fmt: skip
     if bad is not None and (first := int(bad[0])) < NONE:

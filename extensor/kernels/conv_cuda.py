@@ -1,9 +1,8 @@
-"""Convolution on CUDA: patches times weights by cuBLAS, a run of images at a time.
+"""Convolution on CUDA: patches times weights by cuBLASLt, a run of images at a time.
 
 A run holds at most `ENTRIES` entries of the patch matrix, so the scratch memory is bounded. Sums
-are cuBLAS's (float32 products are not rounded to TF32): the same bits on every run on one GPU, not
-those of the CPU. float16 is summed in float32 and rounded once at the end. CuPy refuses cuBLAS
-while a stream is being captured, so these three cannot be part of a CUDA graph.
+are cuBLASLt's (float32 products are not rounded to TF32): the same bits on every run on one GPU,
+not those of the CPU. float16 is summed in float32 and rounded once at the end.
 """
 
 from typing import Any
@@ -15,6 +14,7 @@ from extensor.kernels.conv.api import all_float32, check, check_grad
 from extensor.kernels.im2col_cuda import fold, patches
 from extensor.kernels.images_cuda import images_of, rows_of
 from extensor.kernels.index_cuda import spans
+from extensor.kernels.matmul.cuda_dense import dense
 from extensor.kernels.window import Pair, four
 
 ENTRIES = 1 << 28
@@ -45,7 +45,7 @@ def conv2d(x: Any, w: Any, stride: Pair = (1, 1), padding: Pair = (0, 0), bias: 
     for first, count in _runs("conv2d", n, places, w.shape):
         part = x[first : first + count].astype(kind, copy=False)
         to = rows[first * places : (first + count) * places]
-        library.matmul(patches(part, size, stride, padding), flat, out=to)
+        dense(patches(part, size, stride, padding), flat, out=to)
     if bias is not None:
         rows += bias.astype(kind, copy=False)
     return images_of(rows, n, *out).astype(dtype, copy=False)
@@ -66,7 +66,7 @@ def conv2d_input_grad(
     for first, count in _runs(op, xs[0], g.shape[2] * g.shape[3], ws):
         rows = rows_of(g[first : first + count].astype(kind, copy=False))
         shape = (count, *xs[1:])
-        part = fold(library.matmul(rows, flat), shape, (ws[2], ws[3]), stride, padding)
+        part = fold(dense(rows, flat), shape, (ws[2], ws[3]), stride, padding)
         if count == xs[0]:
             dx = part
         else:
@@ -88,5 +88,5 @@ def conv2d_weight_grad(
     for first, count in _runs(op, xs[0], g.shape[2] * g.shape[3], ws):
         rows = rows_of(g[first : first + count].astype(kind, copy=False))
         part = x[first : first + count].astype(kind, copy=False)
-        dw += library.matmul(rows.T, patches(part, (ws[2], ws[3]), stride, padding))
+        dw += dense(rows.T, patches(part, (ws[2], ws[3]), stride, padding))
     return dw.reshape(ws).astype(dtype, copy=False)

@@ -55,6 +55,19 @@ matmul: Op = op("matmul", _matmul, _matmul_grad,
 # fmt: on
 
 
+def _matrices(a: Native, b: Native, exact: bool = False) -> bool:
+    from extensor.kernels.matmul.cuda_dense import supported
+
+    return supported(a.array, b.array)
+
+
+@matmul.kernel("native", "native", device="cuda", name="cuBLASLt", takes=_matrices)
+def _dense(a: Any, b: Any, exact: bool = False) -> Any:
+    from extensor.kernels.matmul.cuda_dense import dense
+
+    return dense(a, b)
+
+
 # packed operands --------------------------------------------------------------------------------
 def _both_packed(a: Blocked, b: Blocked, exact: bool = False) -> bool:
     return (
