@@ -14,7 +14,6 @@ from extensor.backend import as_array
 from extensor.errors import DispatchError, DTypeError, FormatError, KeyMissingError, ShapeError
 from extensor.formats import Block, DType, dtype
 from extensor.kernels.choice import Choice
-from extensor.kernels.front import hadamard as rotate
 from extensor.kernels.front import quantize as quantize_rows
 from extensor.noise import Key, words
 from extensor.storage import Blocked, Transform
@@ -164,14 +163,25 @@ class Quantizer:
             return None
         return Transform(self.hadamard or 0, signs, self.prescale)
 
-    def apply(self, x: Any, *, axis: int = -1, key: Key | None = None, offset: int = 0) -> Blocked:
+    def apply(
+        self,
+        x: Any,
+        *,
+        axis: int = -1,
+        key: Key | None = None,
+        offset: int = 0,
+        bfloat16: bool = False,
+    ) -> Blocked:
         """Quantize an array; blocks run along ``axis``.
+
+        bfloat16
+            ``x`` holds bfloat16 codes (uint16) on a GPU, where they are read as they are.
 
         Raises before anything is written: `ShapeError` for an axis that ``x`` does not have,
         `KeyMissingError` for stochastic rounding without a key.
         """
         x = as_array(x)
-        if x.dtype not in (np.float32, np.float64):
+        if not bfloat16 and x.dtype not in (np.float32, np.float64):
             x = x.astype(
                 np.float64 if x.dtype.kind in "iu" and x.dtype.itemsize > 2 else np.float32
             )
@@ -187,10 +197,9 @@ class Quantizer:
             raise ShapeError(f"quantize: tiles {self.fmt.shape} span the last two axes, not {axis}")
         view, strides = rows_view(x, axis, tile)
         signs = draw_signs(self.signs, self.hadamard) if self.hadamard else ()
-        if self.hadamard:
-            turned = rotate(view, self.hadamard, signs)
-            view = turned.reshape(view.shape)
-        rows = quantize_rows(view, self.fmt, self.choice, key, strides, offset)
+        rows = quantize_rows(
+            view, self.fmt, self.choice, key, strides, offset, self.hadamard or 0, signs
+        )
         return Blocked(rows, tuple(x.shape), axis, self.transform(signs))
 
     def __repr__(self) -> str:

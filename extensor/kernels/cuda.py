@@ -69,7 +69,9 @@ class CudaKernel:
             return target == self.needs
         return target[:2] >= self.needs
 
-    def launch(self, blocks: int, threads: int, *args: Any, shared: int = 0) -> None:
+    def launch(
+        self, blocks: int | tuple[int, int], threads: int, *args: Any, shared: int = 0
+    ) -> None:
         """Run on the current stream with ``blocks`` x ``threads`` threads; returns at once."""
         if shared > self._shared:
             self._allow(shared)

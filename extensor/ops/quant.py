@@ -44,11 +44,12 @@ class _Quantize(Op):
 
     def _run(self, storages: Any, attributes: dict[str, Any]) -> Storage:
         (storage,) = storages
-        array = storage.array if isinstance(storage, Native) else arrays_of(storage)
         quantizer: Quantizer = attributes["quantizer"]
-        return quantizer.apply(
-            array, axis=attributes["axis"], key=attributes["key"], offset=attributes["offset"]
-        )
+        how = {name: attributes[name] for name in ("axis", "key", "offset")}
+        if storage.dtype is BF16 and storage.device == "cuda":
+            return quantizer.apply(storage.codes, bfloat16=True, **how)
+        array = storage.array if isinstance(storage, Native) else arrays_of(storage)
+        return quantizer.apply(array, **how)
 
 
 def _quantize_meaning(

@@ -12,6 +12,7 @@ from extensor.errors import DTypeError, ShapeError
 from extensor.formats import Element
 from extensor.kernels import ptx
 from extensor.kernels.cuda import blocks_for, cuda_kernel
+from extensor.kernels.dequantize.cuda_fast import dequantize_fast_cuda
 from extensor.kernels.dequantize.general import value_table
 from extensor.kernels.memory import read_f32, read_f64, write_f32, write_f64
 from extensor.kernels.pack_cuda import code_of
@@ -71,6 +72,8 @@ def dequantize(p: Packed, dtype: Any = np.float32, *, out: Any = None) -> Any:
         raise ShapeError(
             f"dequantize: out of shape {out.shape}; allowed: C-contiguous {(p.rows, p.length)}"
         )
+    if dequantize_fast_cuda(p, out):
+        return out
     scales = p.scales
     table = device_table(p.fmt.scale)[scales] if scales.dtype.kind != "f" else scales
     table = library.ascontiguousarray(table, np.float64)

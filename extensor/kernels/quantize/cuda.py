@@ -11,13 +11,17 @@ import numpy as np
 
 from extensor.backend import contiguous, cupy, pointer
 from extensor.capture import key_arguments
-from extensor.formats import Block
+from extensor.formats import BF16, Block
+from extensor.kernels.cast_cuda import decode_elements
 from extensor.kernels.choice import Choice
 from extensor.kernels.cuda import blocks_for
+from extensor.kernels.hadamard_cuda import hadamard as rotate
 from extensor.kernels.pack_cuda import pack_rows
 from extensor.kernels.packed import Packed, scale_shape
 from extensor.kernels.quantize import cuda_general as general
-from extensor.kernels.quantize.dispatch import check
+from extensor.kernels.quantize.cuda_both import quantize_columns_cuda
+from extensor.kernels.quantize.cuda_fast import quantize_fast_cuda
+from extensor.kernels.quantize.dispatch import check, check_key
 from extensor.kernels.quantize.launch import prepare
 from extensor.kernels.quantize.levels import group_of
 from extensor.kernels.quantize.plan import SCALE_DRAWS, plan
@@ -50,16 +54,46 @@ def quantize(
     key: Key | None = None,
     strides: Strides | None = None,
     offset: int = 0,
+    hadamard: int = 0,
+    signs: tuple[int, ...] = (),
 ) -> Packed:
     """`extensor.kernels.quantize.dispatch.quantize` of a device array (A, R, K).
 
-    The tensor scale stays on the device, a float32 array of shape (1,).
+    Besides float32 and float64 it takes bfloat16, as its codes (uint16). The tensor scale stays on
+    the device, a float32 array of shape (1,).
     """
+    check_key(choice, key)
+    done = _fast(x, fmt, choice, key, strides, offset, hadamard, signs)
+    if done is not None:
+        return done
+    if x.dtype == np.uint16:
+        x = decode_elements(x, BF16)
+    if hadamard:
+        x = rotate(x, hadamard, signs).reshape(x.shape)
     ready = prepare(fmt, choice)
     check(x, fmt, choice, key, strides)
     if ready.divide is not None:
         x = x * ready.divide
     return quantize_general(x, fmt, choice, key, strides, offset)
+
+
+def _fast(
+    x: Any, fmt: Block, choice: Choice, key: Key | None, strides: Strides | None, offset: int,
+    hadamard: int, signs: tuple[int, ...],
+) -> Packed | None:  # fmt: skip
+    """The fast kernels' answer: for rows as they lie in memory, or for columns of a matrix."""
+    if fmt.shape[0] > 1 or x.ndim != 3 or not x.size:
+        return None
+    a, r, k = x.shape
+    in_order = strides in (None, (r * k, k, 1)) or (
+        a == 1 and strides in ((0, k, 1), (r * k, k, 1))
+    )
+    if in_order and x.flags.c_contiguous:
+        return quantize_fast_cuda(x.reshape(-1, k), fmt, choice, key, offset, hadamard, signs)
+    turned = a == 1 and strides is not None and strides[1:] == (1, r) and not hadamard
+    if turned and offset == 0 and x[0].T.flags.c_contiguous:
+        return quantize_columns_cuda(x[0].T, fmt, choice, key)
+    return None
 
 
 def quantize_general(

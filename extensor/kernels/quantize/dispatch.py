@@ -7,6 +7,7 @@ import numpy as np
 from extensor.errors import FormatError, KeyMissingError, ShapeError
 from extensor.formats import Block
 from extensor.kernels.choice import Choice
+from extensor.kernels.hadamard import hadamard as rotate
 from extensor.kernels.pack import _pack_rows
 from extensor.kernels.packed import Packed, scale_shape
 from extensor.kernels.quantize.general import block_amax, block_codes
@@ -113,6 +114,8 @@ def quantize(
     key: Key | None = None,
     strides: Strides | None = None,
     offset: int = 0,
+    hadamard: int = 0,
+    signs: tuple[int, ...] = (),
 ) -> Packed:
     """Quantize rows to a block format.
 
@@ -127,6 +130,8 @@ def quantize(
         The logical index of ``x[a, r, k]`` is ``offset + a sa + r sr + k sk`` (default: C order).
         It decides the random word of each element, so quantizing along axis 0 of a (T, C) matrix
         is ``quantize(x.T[None], ..., strides=(0, 1, C))``.
+    hadamard, signs
+        Rotate by blocks of n along K first, see `extensor.kernels.hadamard`; 0: not.
 
     >>> from extensor.formats import MXFP4
     >>> q = quantize(np.array([[[1.0, -3.0, 0.25]]], np.float32), MXFP4, Choice())
@@ -134,6 +139,8 @@ def quantize(
     ([244, 1], [[126]])
     """
     ready = prepare(fmt, choice)
+    if hadamard:
+        x = rotate(x, hadamard, signs).reshape(x.shape)
     check(x, fmt, choice, key, strides)
     if ready.divide is not None:
         with np.errstate(over="ignore", invalid="ignore"):
