@@ -4,6 +4,7 @@ import json as json_module
 import os
 from collections.abc import Callable, Sequence
 
+from extensor.backend import check_device
 from extensor.bench.timing import Row
 from extensor.errors import FormatError
 
@@ -31,6 +32,8 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "dequantize": _dequantize,
     "lenet": _lenet,
 }
+ON_CUDA = ("quantize", "dequantize", "gemm", "linear", "lenet")
+"""Functions of `extensor.bench.cuda`."""
 
 
 def _number(x: float | None, form: str) -> str:
@@ -39,12 +42,15 @@ def _number(x: float | None, form: str) -> str:
 
 def collect(names: Sequence[str], device: str = "cpu") -> list[Row]:
     """The rows of these benchmarks (none named: all), in order."""
-    unknown = [n for n in names if n not in BENCHES]
+    known = BENCHES if check_device(device) == "cpu" else ON_CUDA
+    unknown = [n for n in names if n not in known]
     if unknown:
-        raise FormatError(f"bench: unknown {', '.join(unknown)}; known: {', '.join(BENCHES)}")
-    if device != "cpu":
-        raise FormatError(f"bench: device {device!r}; allowed: cpu")
-    return [r for n in names or BENCHES for r in BENCHES[n]()]
+        raise FormatError(f"bench: unknown {', '.join(unknown)}; known: {', '.join(known)}")
+    if device == "cpu":
+        return [r for n in names or BENCHES for r in BENCHES[n]()]
+    from extensor.bench import cuda
+
+    return [r for n in names or ON_CUDA for r in getattr(cuda, n)()]
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -14,7 +14,7 @@ class Bench:
     """Ratios measured in one run: to the machine's limits, and to peers that are installed."""
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Benchmarks: quantize, dequantize, lenet. None: all of them."""
+    """Benchmarks: quantize, dequantize, lenet; with --device cuda also gemm, linear. None: all."""
     device: str = "cpu"
     """cpu or cuda."""
     threads: int | None = None
