@@ -9,7 +9,6 @@ and a number that the host knows anew each time is asked of a function before ea
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -129,24 +128,46 @@ def each_step(action: Callable[[], object]) -> None:
         capture.before_replay(action)
 
 
-@dataclass(frozen=True)
 class CapturedKey(Key):
     """A key of a captured step: where its words will be, not what they are."""
 
-    seed: int = 0
-    stream: int = 0
-    path: tuple[int, ...] = ()
-    capture: Capture | None = field(default=None, compare=False, repr=False)
+    path: tuple[int, ...]
+    capture: Capture
+
+    def __init__(self, path: tuple[int, ...], capture: Capture) -> None:
+        object.__setattr__(self, "path", path)
+        object.__setattr__(self, "capture", capture)
 
     def fold(self, number: int) -> "CapturedKey":
         """The child key with this number."""
-        return CapturedKey(path=(*self.path, number), capture=self.capture)
+        return CapturedKey((*self.path, number), self.capture)
 
     @property
     def address(self) -> np.uint64:
         """The address of (stream, seed), two uint64."""
-        assert self.capture is not None
         return self.capture.place(self.path)
+
+    @property
+    def seed(self) -> int:  # type: ignore[override]
+        """Nothing: a word that is read now would be the same in every replay."""
+        raise GraphError(
+            "compile: the step reads random words on the host (fresh signs of a rotation, say), "
+            "which would be the same in every replay; run it without compile"
+        )
+
+    stream = seed
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CapturedKey) and (self.path, self.capture) == (
+            other.path,
+            other.capture,
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def __repr__(self) -> str:
+        return f"CapturedKey(path={self.path})"
 
 
 def key_arguments(key: Key | None) -> tuple[np.uint64, np.uint64, np.uint64]:

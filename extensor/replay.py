@@ -68,7 +68,7 @@ class Graph:
         """Capture the step; nothing is executed."""
         from extensor.kernels.keys_cuda import derive_keys
 
-        root = {"key": CapturedKey(capture=self.capture)} if with_key else {}
+        root = {"key": CapturedKey((), self.capture)} if with_key else {}
         self.stream.begin_capture()
         try:
             with recording(self.capture):

@@ -86,3 +86,9 @@ def test_what_waits_cannot_be_captured() -> None:
     with pytest.raises(GraphError, match="waits for the GPU"):
         step(np.ones(3, np.float32))
     np.testing.assert_array_equal(ex.asarray([1.0], device="cuda").numpy(), [1.0])
+
+
+def test_fresh_signs_are_not_frozen() -> None:
+    """A recipe that draws signs on the host would repeat them in every replay: it raises."""
+    with pytest.raises(GraphError, match="on the host"):
+        train("mxfp4-rht-sr", OPTIMIZERS["sgd"], compiled=True)
