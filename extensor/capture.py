@@ -148,7 +148,7 @@ class CapturedKey(Key):
         return self.capture.place(self.path)
 
     @property
-    def seed(self) -> int:  # type: ignore[override]
+    def seed(self) -> int:
         """Nothing: a word that is read now would be the same in every replay."""
         raise GraphError(
             "compile: the step reads random words on the host (fresh signs of a rotation, say), "

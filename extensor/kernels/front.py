@@ -36,7 +36,7 @@ TWINS = {
     "hadamard": "hadamard_cuda",
     "im2col": "im2col_cuda",
     "images": "images_cuda",
-    "matmul.product": "matmul.product",
+    "matmul.product": "matmul.cuda",
     "pack": "pack_cuda",
     "pool.api": "pool_cuda",
     "quantize.dispatch": "quantize.cuda",

@@ -20,7 +20,7 @@ from extensor.formats.block import (
 )
 from extensor.formats.element import BF16, E2M1, E2M3, E8M0, FP32, UE5M3
 from extensor.kernels.matmul import reference
-from extensor.kernels.matmul.cuda import matmul_cuda, matmul_native_cuda
+from extensor.kernels.matmul.cuda import matmul, matmul_native
 from extensor.kernels.packed import Packed, scale_shape
 from tests.cuda.gpu import require_gpu
 
@@ -77,10 +77,10 @@ def test_exact_has_the_bits_of_the_cpu(i: int) -> None:
     for seed, fb in enumerate((FORMATS[i], FORMATS[(i + 1) % len(FORMATS)], MXFP4)):
         m, n, k = np.random.default_rng(10 * i + seed).integers(1, 70, 3).tolist()
         a, b = packed(seed, m, k, FORMATS[i], (90, 160)), packed(7 + seed, n, k, fb)
-        y = matmul_cuda(on_device(a), on_device(b), exact=True)
+        y = matmul(on_device(a), on_device(b), exact=True)
         assert same_bits(y, reference.exact_product(a, b)), (FORMATS[i], fb, m, n, k)
     x = np.random.default_rng(i).standard_normal((m, k)).astype(np.float32)
-    y = matmul_native_cuda(xp.asarray(x), on_device(b), exact=True)
+    y = matmul_native(xp.asarray(x), on_device(b), exact=True)
     assert same_bits(y, reference.exact_native(x, b))
 
 
@@ -95,9 +95,9 @@ def test_default_is_within_the_bound(fmt: Block, shape: tuple[int, int, int]) ->
     w = reference.dequantized(b)
     w[np.isnan(w)] = 0.0
     for left, y in (
-        (reference.dequantized(a), matmul_cuda(on_device(a), on_device(b))),
-        (reference.dequantized(a), matmul_cuda(on_device(b), on_device(a)).T),
-        (x.astype(np.float64), matmul_native_cuda(xp.asarray(x), on_device(b))),
+        (reference.dequantized(a), matmul(on_device(a), on_device(b))),
+        (reference.dequantized(a), matmul(on_device(b), on_device(a)).T),
+        (x.astype(np.float64), matmul_native(xp.asarray(x), on_device(b))),
     ):
         y = xp.asnumpy(y)
         fine = ~np.isnan(reference.dequantized(b)).any(axis=1)
@@ -109,7 +109,7 @@ def test_default_is_within_the_bound(fmt: Block, shape: tuple[int, int, int]) ->
 @pytest.mark.parametrize("m", [5, 21, 64, 512])
 def test_an_identity_gives_the_weight(m: int) -> None:
     b = packed(4, 520, 512, MXFP4, (1, 250))
-    y = matmul_native_cuda(xp.asarray(np.eye(512, dtype=np.float32)[:m]), on_device(b))
+    y = matmul_native(xp.asarray(np.eye(512, dtype=np.float32)[:m]), on_device(b))
     assert np.array_equal(xp.asnumpy(y), reference.dequantized(b).T[:m].astype(np.float32))
 
 
@@ -117,7 +117,7 @@ def test_an_identity_gives_the_weight(m: int) -> None:
 def test_fp8_falls_back_where_scales_span_too_many_codes(codes: tuple[int, int]) -> None:
     a, b = packed(5, 128, 1024, MXFP4, codes), packed(6, 256, 1024, MXFP4, (116, 128))
     x, w = reference.dequantized(a), reference.dequantized(b)
-    y = xp.asnumpy(matmul_cuda(on_device(a), on_device(b)))
+    y = xp.asnumpy(matmul(on_device(a), on_device(b)))
     bound = ((1024 / 32 + 2) * 2.0**-13 + 2.0**-22) * (abs(x) @ abs(w).T)
     assert np.all(abs(y - x @ w.T) <= bound)
 
@@ -126,8 +126,8 @@ def test_fp8_falls_back_where_scales_span_too_many_codes(codes: tuple[int, int])
 def test_a_nan_scale_gives_nan(m: int) -> None:
     b = packed(8, 256, 1024, MXFP4)
     b.scales[3, 5] = 255
-    y = matmul_native_cuda(xp.ones((m, 1024), "float32"), on_device(b))
-    z = matmul_cuda(on_device(packed(9, m, 1024, MXFP4)), on_device(b))
+    y = matmul_native(xp.ones((m, 1024), "float32"), on_device(b))
+    z = matmul(on_device(packed(9, m, 1024, MXFP4)), on_device(b))
     for found in (xp.asnumpy(y), xp.asnumpy(z)):
         assert np.isnan(found[:, 3]).all() and np.isnan(found).sum() == m
 
@@ -136,9 +136,9 @@ def test_a_product_can_be_captured() -> None:
     b, x = on_device(packed(10, 1024, 2048, MXFP4)), xp.ones((16, 2048), "float32")
     stream = xp.cuda.Stream(non_blocking=True)
     with stream:
-        expected = matmul_native_cuda(x, b).copy()
+        expected = matmul_native(x, b).copy()
         stream.begin_capture()
-        y = matmul_native_cuda(x, b)
+        y = matmul_native(x, b)
         graph = stream.end_capture()
         y[...] = 0
         graph.launch()
@@ -149,8 +149,8 @@ def test_a_product_can_be_captured() -> None:
 def test_errors() -> None:
     b = on_device(packed(11, 8, 64, MXFP4))
     with pytest.raises(DTypeError, match="allowed: float32"):
-        matmul_native_cuda(xp.ones((2, 64), "float64"), b)
+        matmul_native(xp.ones((2, 64), "float64"), b)
     with pytest.raises(ShapeError, match="allowed: "):
-        matmul_native_cuda(xp.ones((2, 32), "float32"), b)
+        matmul_native(xp.ones((2, 32), "float32"), b)
     with pytest.raises(ShapeError, match="equal lengths"):
-        matmul_cuda(on_device(packed(12, 8, 32, MXFP4)), b)
+        matmul(on_device(packed(12, 8, 32, MXFP4)), b)
