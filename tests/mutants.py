@@ -14,6 +14,7 @@ from pytest import MonkeyPatch
 
 from extensor import quantizer
 from extensor.kernels.hadamard import hadamard as _rotate
+from extensor.kernels.quantize import dispatch
 from extensor.kernels.quantize import quantize as _rows
 from extensor.ops import gemm
 from extensor.ops.linear import matmul
@@ -32,7 +33,7 @@ class Mutant(NamedTuple):
 
 
 def _wrap_rows(change: Callable[..., Any]) -> Plant:
-    """Plant ``change(x, fmt, choice, key, strides, offset)`` in place of the quantizing kernel."""
+    """Plant ``change(x, fmt, choice, key, ...)`` in place of the quantizing kernel."""
     return lambda patch: patch.setattr(quantizer, "quantize_rows", change)
 
 
@@ -69,7 +70,7 @@ def _rotate_every_second(patch: MonkeyPatch) -> None:
         calls.append(n)
         return _rotate(x, n, signs) if len(calls) % 2 else np.ascontiguousarray(x, np.float32)
 
-    patch.setattr(quantizer, "rotate", rotate)
+    patch.setattr(dispatch, "rotate", rotate)
 
 
 def _signs_after(patch: MonkeyPatch) -> None:
@@ -80,7 +81,7 @@ def _signs_after(patch: MonkeyPatch) -> None:
             turned *= np.tile(np.array(signs, np.float32), -(-length // n))[:length]
         return turned
 
-    patch.setattr(quantizer, "rotate", rotate)
+    patch.setattr(dispatch, "rotate", rotate)
 
 
 def _swap_nibbles(x: Any, fmt: Any, choice: Any, *rest: Any) -> Any:
@@ -122,9 +123,9 @@ def _float32_first(x: Any, fmt: Any, choice: Any, *rest: Any) -> Any:
     return _rows(np.asarray(x, np.float32), fmt, choice, *rest)
 
 
-def _word_of_memory(x: Any, fmt: Any, choice: Any, key: Any, strides: Any, offset: Any) -> Any:
+def _word_of_memory(x: Any, fmt: Any, choice: Any, key: Any, strides: Any, *rest: Any) -> Any:
     """The random word follows the order of the rows, not the logical index."""
-    return _rows(x, fmt, choice, key, None, offset)
+    return _rows(x, fmt, choice, key, None, *rest)
 
 
 MUTANTS = [

@@ -64,11 +64,13 @@ class Chosen:
     known: dict[Any, list[Packed]] = field(default_factory=dict)
 
     def __call__(
-        self, x: Any, fmt: ex.Block, choice: Choice, key: Any, strides: Any, offset: int
-    ) -> Packed:
+        self, x: Any, fmt: ex.Block, choice: Choice, key: Any, strides: Any, offset: int, n: int,
+        signs: Any,
+    ) -> Packed:  # fmt: skip
         """What `extensor.kernels.quantize.quantize` is called with."""
         if not choice.draws:
-            return quantize(x, fmt, choice, key, strides, offset)
+            return quantize(x, fmt, choice, key, strides, offset, n, signs)
+        assert not n, "draws of a rotated operand are not enumerated here"
         case = (x.tobytes(), x.shape, fmt, choice, strides, offset)
         if case not in self.known:
             self.known[case] = all_draws(x, fmt, choice, strides, offset)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import extensor as ex
-from extensor import quantizer as quantizers
 from extensor.kernels.hadamard import hadamard
+from extensor.kernels.quantize import dispatch
 from tests.recipes.steps import Array, Floats, normal
 
 LONG, SHORT = 512, 48
@@ -144,7 +144,7 @@ def test_rotated_nearest_falls_to_its_shrinkage(name: str, which: str) -> None:
 @pytest.mark.parametrize("name", PLATEAU)
 def test_rows_that_never_fall(name: str, which: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if "wrong" in name:
-        monkeypatch.setattr(quantizers, "rotate", wrong_side)
+        monkeypatch.setattr(dispatch, "rotate", wrong_side)
     row = PLATEAU[name]
     _, found, alignment = measured(row, which, 16)
     np.testing.assert_allclose(found, found[0], rtol=1e-6)
@@ -154,7 +154,7 @@ def test_rows_that_never_fall(name: str, which: str, monkeypatch: pytest.MonkeyP
 
 def test_wrong_side_draws_are_one_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signs after H cancel in the product: rounding to nearest gives the same bits each time."""
-    monkeypatch.setattr(quantizers, "rotate", wrong_side)
+    monkeypatch.setattr(dispatch, "rotate", wrong_side)
     q = PLATEAU["mxfp4 3/4 nearest, signs on the wrong side"].quantizer
     found, _ = gradients(ex.Recipe("wrong", dgrad=(q, q), wgrad=(q, q)), "x", 4)
     assert (found == found[0]).all()
