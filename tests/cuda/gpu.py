@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from extensor.backend import to_device
+
 
 def require_gpu() -> None:
     """Skip the module where CuPy or a GPU is missing."""
@@ -25,6 +27,16 @@ def hard(shape: tuple[int, ...], seed: int, dtype: Any = np.float32) -> NDArray[
     x = np.where(rng.random(shape) < 0.1, np.round(x * 4) / 4, x)
     x = np.where(rng.random(shape) < 0.05, rng.choice([0.0, -0.0, 1e-40, -1e-40], shape), x)
     return np.asarray(x, dtype)
+
+
+def gpu(x: Any) -> Any:
+    """A copy on the GPU."""
+    return to_device(x, "cuda")
+
+
+def host(x: Any) -> Any:
+    """A copy on the host."""
+    return to_device(x, "cpu")
 
 
 def same(a: Any, b: Any) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extensor.backend import to_device
 from extensor.errors import DTypeError, FormatError, ShapeError
 from extensor.formats import (
     BF16,
@@ -23,7 +22,7 @@ from extensor.formats import (
 from extensor.formats.rounding import ROUNDINGS
 from extensor.kernels import cast, hadamard
 from extensor.noise import key
-from tests.cuda.gpu import hard, require_gpu, same
+from tests.cuda.gpu import gpu, hard, host, require_gpu, same
 from tests.kernels.blocks import OWN_5_BITS, OWN_FIXED, OWN_NO_MANTISSA, equal
 from tests.kernels.test_hadamard import SHAPES
 
@@ -37,16 +36,6 @@ from extensor.kernels import (  # noqa: E402
 ELEMENTS = [BF16, E4M3, E5M2, E2M1, E2M3, E3M2, INT8, E8M0, UE5M3]
 ELEMENTS += [OWN_5_BITS, OWN_NO_MANTISSA, OWN_FIXED]
 SIZES = (1, 7, 8, 255, 2049)
-
-
-def gpu(x: Any) -> Any:
-    """A copy on the GPU."""
-    return to_device(x, "cuda")
-
-
-def host(x: Any) -> Any:
-    """A copy on the host."""
-    return to_device(x, "cpu")
 
 
 def numbers(fmt: Element, n: int, dtype: Any = np.float32) -> Any:

@@ -5,31 +5,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extensor.backend import to_device
 from extensor.errors import DTypeError, ShapeError
 from extensor.formats import (
-    BF16,
-    E2M1,
-    E2M3,
-    E3M2,
-    E4M3,
-    E5M2,
-    E8M0,
-    INT8,
     MXFP4,
     MXFP8_E4M3,
     NVFP4,
-    UE5M3,
     Block,
-    Element,
 )
 from extensor.kernels import im2col, images, pool
 from extensor.kernels import quantize_patches as patched
 from extensor.kernels.choice import Choice
 from extensor.kernels.conv import reference
 from extensor.noise import key
-from tests.cuda.gpu import hard, require_gpu, same
-from tests.kernels.blocks import OWN_5_BITS, OWN_FIXED, OWN_NO_MANTISSA
+from tests.cuda.gpu import gpu, hard, host, require_gpu, same
 from tests.kernels.sums import assert_sums, normal, orders
 from tests.kernels.test_im2col import CASES as WINDOWS
 from tests.kernels.test_pool import CASES as POOLS
@@ -44,27 +32,6 @@ from extensor.kernels import (  # noqa: E402
     pool_cuda,
     quantize_patches_cuda,
 )
-
-ELEMENTS = [BF16, E4M3, E5M2, E2M1, E2M3, E3M2, INT8, E8M0, UE5M3]
-ELEMENTS += [OWN_5_BITS, OWN_NO_MANTISSA, OWN_FIXED]
-SIZES = (1, 7, 8, 255, 2049)
-
-
-def gpu(x: Any) -> Any:
-    """A copy on the GPU."""
-    return to_device(x, "cuda")
-
-
-def host(x: Any) -> Any:
-    """A copy on the host."""
-    return to_device(x, "cpu")
-
-
-def numbers(fmt: Element, n: int, dtype: Any = np.float32) -> Any:
-    """Numbers that the format has codes for."""
-    x = hard((n,), n, dtype)
-    x[::5] *= 1000
-    return np.abs(x) + x.dtype.type(1e-30) if fmt.facts.origin else x
 
 
 def one_by_one(op: str, n: int, entries: int, limit: int = 0) -> Any:

@@ -5,23 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extensor.backend import cupy, to_device
+from extensor.backend import cupy
 from extensor.errors import DTypeError, ShapeError
 from extensor.formats import (
     BF16,
-    E2M1,
-    E2M3,
-    E3M2,
     E4M3,
-    E5M2,
-    E8M0,
-    INT8,
-    UE5M3,
-    Element,
 )
 from extensor.kernels import elementwise, update
-from tests.cuda.gpu import hard, require_gpu, same
-from tests.kernels.blocks import OWN_5_BITS, OWN_FIXED, OWN_NO_MANTISSA, equal
+from tests.cuda.gpu import gpu, hard, host, require_gpu, same
+from tests.kernels.blocks import equal
 
 require_gpu()
 
@@ -34,26 +26,7 @@ from extensor.kernels import (  # noqa: E402
     update_cuda,
 )
 
-ELEMENTS = [BF16, E4M3, E5M2, E2M1, E2M3, E3M2, INT8, E8M0, UE5M3]
-ELEMENTS += [OWN_5_BITS, OWN_NO_MANTISSA, OWN_FIXED]
 SIZES = (1, 7, 8, 255, 2049)
-
-
-def gpu(x: Any) -> Any:
-    """A copy on the GPU."""
-    return to_device(x, "cuda")
-
-
-def host(x: Any) -> Any:
-    """A copy on the host."""
-    return to_device(x, "cpu")
-
-
-def numbers(fmt: Element, n: int, dtype: Any = np.float32) -> Any:
-    """Numbers that the format has codes for."""
-    x = hard((n,), n, dtype)
-    x[::5] *= 1000
-    return np.abs(x) + x.dtype.type(1e-30) if fmt.facts.origin else x
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
