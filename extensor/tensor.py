@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from extensor import autograd, ops
+from extensor import autograd, dlpack, ops
 from extensor.autograd import Node
 from extensor.backend import check_device, contiguous, device_of, from_dlpack, namespace
 from extensor.errors import DTypeError, FormatError, GraphError, ShapeError
@@ -205,6 +205,39 @@ class ExTensor(metaclass=_Creation):
         if dtype is not None and array.dtype != dtype:
             return array.astype(dtype)
         return array.copy() if copy else array
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """(device type, number) as DLPack counts them: (1, 0) is the CPU."""
+        array = self._dlpack_array()
+        return dlpack.CPU if array is None else tuple(map(int, array.__dlpack_device__()))  # type: ignore[return-value]
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """A capsule for other libraries, without a copy where the layout allows.
+
+        Native tensors as NumPy or CuPy export them; bfloat16, FP8 and FP4 codes under DLPack's own
+        names (FP4 packs two a byte, which copies). DTypeError for what DLPack has no name for:
+        FP6, formats of one's own, and blocked tensors, whose codes and scales are two arrays.
+
+        >>> import extensor as ex
+        >>> np.from_dlpack(ex.asarray([1.0, 2.0])).tolist()
+        [1.0, 2.0]
+        """
+        array = self._dlpack_array()
+        if array is not None:
+            return array.__dlpack__(**options)
+        if not isinstance(self.storage, Coded):
+            raise DTypeError(
+                f"__dlpack__: {self.dtype} is codes and scales; give q.packed and q.scales, or "
+                "ex.dequantize(q)"
+            )
+        newest = options.get("max_version")
+        return dlpack.export(self.storage.codes, self.storage.dtype, bool(newest and newest[0]))
+
+    def _dlpack_array(self) -> Any:
+        """The array that exports itself; None for codes."""
+        if self.requires_grad:
+            raise GraphError("__dlpack__: the tensor requires a gradient; use x.detach()")
+        return self.storage.array if isinstance(self.storage, Native) else None
 
     def item(self) -> Any:
         """The only entry, as a Python number."""
@@ -448,6 +481,9 @@ def _ingest(obj: Any, to: DType | None) -> Storage:
     if hasattr(obj, "__cuda_array_interface__") and hasattr(obj, "astype"):
         return Native(obj)
     if hasattr(obj, "__dlpack__") and not isinstance(obj, np.ndarray | np.generic):
+        if int(obj.__dlpack_device__()[0]) == dlpack.CPU[0] and dlpack.unknown_to_numpy(obj):
+            codes, fmt = dlpack.take(obj)
+            return Coded(codes, fmt)
         obj = from_dlpack(obj)
         if device_of(obj) == "cuda":
             return Native(obj)

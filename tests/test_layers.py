@@ -15,7 +15,7 @@ LAYERS = (
     "errors lazy",
     "formats",
     "jit scalar philox noise",
-    "kernels backend capture storage",
+    "kernels backend capture dlpack storage",
     "quantizer recipe",
     "ops",
     "tensor autograd repr replay",
