@@ -23,7 +23,7 @@ test: $(VENV)/.dev
 
 ## make test-ptx compile and assemble every CUDA kernel for every architecture, without a GPU
 test-ptx: $(VENV)/.ptx
-	$(PYTEST) -q -n $(WORKERS) tests/ptx
+	$(PYTEST) -q -n $(WORKERS) --dist worksteal tests/ptx
 
 ## make test-cuda the tests that need a GPU (install extensor[cuda,dev] there first)
 test-cuda:

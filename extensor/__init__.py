@@ -80,6 +80,8 @@ from extensor.ops import conv2d as conv2d
 from extensor.ops import cos as cos
 from extensor.ops import cross_entropy as cross_entropy
 from extensor.ops import div as div
+from extensor.ops import dropout as dropout
+from extensor.ops import embedding as embedding
 from extensor.ops import equal as equal
 from extensor.ops import erf as erf
 from extensor.ops import exp as exp
@@ -95,6 +97,7 @@ from extensor.ops import greater_equal as greater_equal
 from extensor.ops import isfinite as isfinite
 from extensor.ops import isinf as isinf
 from extensor.ops import isnan as isnan
+from extensor.ops import layer_norm as layer_norm
 from extensor.ops import leaky_relu as leaky_relu
 from extensor.ops import less as less
 from extensor.ops import less_equal as less_equal
@@ -123,8 +126,10 @@ from extensor.ops import pow as pow
 from extensor.ops import reciprocal as reciprocal
 from extensor.ops import relu as relu
 from extensor.ops import reshape as reshape
+from extensor.ops import rms_norm as rms_norm
 from extensor.ops import round as round
 from extensor.ops import rsqrt as rsqrt
+from extensor.ops import scaled_dot_product_attention as scaled_dot_product_attention
 from extensor.ops import sigmoid as sigmoid
 from extensor.ops import sign as sign
 from extensor.ops import silu as silu

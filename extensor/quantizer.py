@@ -13,6 +13,7 @@ import numpy as np
 from extensor.backend import as_array
 from extensor.errors import DispatchError, DTypeError, FormatError, KeyMissingError, ShapeError
 from extensor.formats import Block, DType, dtype
+from extensor.formats.rounding import DRAWING
 from extensor.kernels.choice import Choice
 from extensor.kernels.front import quantize as quantize_rows
 from extensor.noise import Key, words
@@ -67,7 +68,9 @@ class Quantizer:
         None: the format's own. ``"rceil" "floor" "even" "ceil"`` or ``("cap", c)``: the smallest
         power of two with ``amax <= C * scale``.
     rounding
-        Of elements: ``nearest_even nearest_away nearest_zero toward_zero up down stochastic``.
+        Of elements: ``nearest_even nearest_away nearest_zero toward_zero up down stochastic``, or
+        ``stochastic_hardware``, an instruction that few GPUs have (see
+        `extensor.kernels.choice.Choice`).
     sr_bits
         Random bits a stochastic rounding uses: 8, 16, 24 or 32.
     hadamard, signs
@@ -135,7 +138,7 @@ class Quantizer:
     @property
     def needs_key(self) -> bool:
         """Whether random words are drawn."""
-        return "stochastic" in (self.rounding, self.scale_rounding)
+        return self.rounding in DRAWING or self.scale_rounding == "stochastic"
 
     def with_signs(self, signs: Signs) -> "Quantizer":
         """The same with these signs: the two operands of a product share them."""

@@ -17,3 +17,12 @@ class Rounding(IntEnum):
 
 ROUNDINGS = tuple(r.name.lower() for r in Rounding)
 """The names that `extensor.quantize` takes."""
+HARDWARE_ROUNDINGS = ("stochastic_hardware",)
+"""Roundings that are an instruction of some GPUs.
+
+How such an instruction uses its random bits is the device's own affair, so nothing may stand in for
+it: where it is missing, the rounding is refused. They are no `Rounding`: no kernel of ours rounds
+like them.
+"""
+DRAWING = ("stochastic", *HARDWARE_ROUNDINGS)
+"""Roundings that draw random words, and so need a key."""

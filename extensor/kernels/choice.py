@@ -15,8 +15,8 @@ from difflib import get_close_matches
 from math import isfinite
 
 from extensor.errors import FormatError
-from extensor.formats import Block, Element
-from extensor.formats.rounding import ROUNDINGS
+from extensor.formats import E2M1, Block, Element
+from extensor.formats.rounding import DRAWING, HARDWARE_ROUNDINGS, ROUNDINGS
 
 RULES = ("rceil", "floor", "even", "ceil")
 """The named rules for a power-of-two scale; ``("cap", c)`` is any other."""
@@ -44,9 +44,11 @@ class Choice:
         ``"rceil"``, ``"floor"``, ``"even"``, ``"ceil"`` or ``("cap", c)`` for power-of-two scales.
         None is the format's own: ``rceil`` for those, amax / max(element) for all others.
     rounding
-        A name of `extensor.formats.rounding.ROUNDINGS`.
+        A name of `extensor.formats.rounding.ROUNDINGS`, or ``"stochastic_hardware"``: an
+        instruction of NVIDIA GPUs of compute capability 10.0 and 10.3, for E2M1, refused elsewhere.
+        It repeats by key on one kind of GPU and never has the bits of ``"stochastic"``.
     sr_bits
-        Random bits of stochastic rounding, 1 to 32.
+        Random bits of stochastic rounding, 1 to 32; the instruction has its own number.
     prescale
         The elements are multiplied by it, in the input's own precision, after the scales were
         chosen.
@@ -85,11 +87,16 @@ class Choice:
             object.__setattr__(self, "scale_rule", ("cap", float(rule[1])))
         elif rule is not None:
             _known("scale_rule", rule, RULES, ", ('cap', c), None")
-        _known("rounding", self.rounding, ROUNDINGS)
+        _known("rounding", self.rounding, ROUNDINGS + HARDWARE_ROUNDINGS)
         _known("scale_rounding", self.scale_rounding, SCALE_ROUNDINGS)
         _known("nonfinite", self.nonfinite, NONFINITE)
         if not 1 <= self.sr_bits <= 32:
             raise FormatError(f"quantize: sr_bits={self.sr_bits}; allowed: 1 to 32")
+        if self.rounding in HARDWARE_ROUNDINGS and self.sr_bits != 32:
+            raise FormatError(
+                f"quantize: sr_bits={self.sr_bits} with rounding={self.rounding!r}, an instruction "
+                "that has its own number of random bits; leave sr_bits out"
+            )
         if not (self.prescale > 0 and isfinite(self.prescale)):
             raise FormatError(f"quantize: prescale={self.prescale}; allowed: a finite number > 0")
         scale = self.tensor_scale
@@ -103,7 +110,7 @@ class Choice:
     @property
     def draws(self) -> bool:
         """Whether random words are needed, and so a key."""
-        return "stochastic" in (self.rounding, self.scale_rounding)
+        return self.rounding in DRAWING or self.scale_rounding == "stochastic"
 
     def cap(self, element: Element) -> tuple[float, bool]:
         """The largest ``amax / scale``, and whether it must stay below that (strict).
@@ -140,6 +147,11 @@ class Choice:
             raise FormatError(
                 f"quantize: scale_rounding={self.scale_rounding!r} needs a scale with a mantissa, "
                 f"{fmt} has {fmt.scale}; use a scale_rule ('rceil' never clips)"
+            )
+        if self.rounding in HARDWARE_ROUNDINGS and fmt.element != E2M1:
+            raise FormatError(
+                f"quantize: rounding={self.rounding!r} is an instruction for {E2M1}, {fmt} has "
+                f"{fmt.element}; use rounding='stochastic'"
             )
         if isinstance(self.tensor_scale, (int, float)) and not fmt.tensor_scale:
             raise FormatError(

@@ -30,15 +30,27 @@ dispatcher.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # small tensors make small gr
 Capability = tuple[int, int] | tuple[int, int, str]
 """Compute capability: (9, 0), or (9, 0, "a") for instructions of one architecture alone."""
 
+Needs = Capability | tuple[Capability, ...]
+"""What a kernel needs: the lowest capability (with a letter: the only one), or one of several."""
+
 TARGETS: tuple[Capability, ...] = ((7, 5), (8, 0), (9, 0, "a"), (10, 0, "a"), (12, 0, "a"))
 """What kernels are compiled for in CI."""
+
+
+def alternatives(needs: Needs) -> tuple[Capability, ...]:
+    """The capabilities of which a kernel needs one.
+
+    >>> alternatives((8, 0)), alternatives(((10, 0, "a"), (12, 0, "a")))
+    (((8, 0),), ((10, 0, 'a'), (12, 0, 'a')))
+    """
+    return tuple(n for n in needs if isinstance(n, tuple)) or (needs,)  # type: ignore[return-value]
 
 
 class CudaKernel:
     """A function for the GPU with its types; compiled when first launched.
 
     needs
-        The lowest compute capability; with a letter, the only one.
+        The lowest compute capability; with a letter, the only one; several: one of them.
     constants
         The numbers that a factory closed over, to tell its kernels apart.
     bounds
@@ -50,7 +62,7 @@ class CudaKernel:
         self,
         function: Callable[..., Any],
         takes: tuple[Any, ...],
-        needs: Capability,
+        needs: Needs,
         name: str,
         bounds: tuple[int, int] | None = None,
     ) -> None:
@@ -64,10 +76,13 @@ class CudaKernel:
 
         >>> CudaKernel(print, (), (8, 0), "").runs_on((9, 0, "a"))
         True
+        >>> CudaKernel(print, (), ((10, 0, "a"), (12, 0, "a")), "").runs_on((9, 0, "a"))
+        False
         """
-        if len(self.needs) == 3:
-            return target == self.needs
-        return target[:2] >= self.needs
+        return any(
+            target == least if len(least) == 3 else target[:2] >= least
+            for least in alternatives(self.needs)
+        )
 
     def launch(
         self, blocks: int | tuple[int, int], threads: int, *args: Any, shared: int = 0
@@ -112,7 +127,7 @@ def stream(pointer: int) -> Any:
 
 def cuda_kernel(
     *takes: Any,
-    needs: Capability = (7, 5),
+    needs: Needs = (7, 5),
     constants: tuple[Any, ...] = (),
     bounds: tuple[int, int] | None = None,
 ) -> Callable[[Callable[..., Any]], CudaKernel]:

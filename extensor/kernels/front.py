@@ -15,6 +15,7 @@ PLACES = {
     "cast": ("decode_elements", "encode_elements"),
     "conv.api": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
     "dequantize.dispatch": ("dequantize",),
+    "dropout": ("dropout",),
     "elementwise": ("relu", "relu_grad"),
     "hadamard": ("hadamard",),
     "im2col": ("fold", "patches"),
@@ -32,6 +33,7 @@ TWINS = {
     "cast": "cast_cuda",
     "conv.api": "conv_cuda",
     "dequantize.dispatch": "dequantize.cuda",
+    "dropout": "dropout_cuda",
     "elementwise": "elementwise_cuda",
     "hadamard": "hadamard_cuda",
     "im2col": "im2col_cuda",
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from extensor.kernels.conv.api import conv2d_input_grad as conv2d_input_grad
     from extensor.kernels.conv.api import conv2d_weight_grad as conv2d_weight_grad
     from extensor.kernels.dequantize.dispatch import dequantize as dequantize
+    from extensor.kernels.dropout import dropout as dropout
     from extensor.kernels.elementwise import relu as relu
     from extensor.kernels.elementwise import relu_grad as relu_grad
     from extensor.kernels.hadamard import hadamard as hadamard

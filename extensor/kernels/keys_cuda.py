@@ -51,6 +51,4 @@ def derive(root: Any, table: Any, count: Any, width: Any, out: Any) -> None:
 def derive_keys(inputs: Any, table: Any, keys: Any) -> None:
     """Queue the derivation of all keys of a graph."""
     count, width = table.shape
-    derive.launch(
-        -(-count // 64), 64, pointer(inputs), pointer(table), count, width, pointer(keys)
-    )
+    derive.launch(-(-count // 64), 64, pointer(inputs), pointer(table), count, width, pointer(keys))

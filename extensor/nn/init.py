@@ -37,3 +37,26 @@ def lecun(shape: tuple[int, ...], fan_in: int, key: Key) -> ExTensor:
 def zeros(shape: tuple[int, ...]) -> ExTensor:
     """A bias."""
     return ExTensor(Native(np.zeros(shape, np.float32)), requires_grad=True)
+
+
+def normal(shape: tuple[int, ...], std: float, key: Key) -> NDArray[np.float32]:
+    """Numbers of a normal distribution with mean 0, two from two words (Box and Muller, 1958).
+
+    ``std sqrt(-2 log u) (cos, sin)(2 pi v)`` with u, v = (word + 1/2) / 2**32, in float64.
+
+    >>> from extensor.noise import key
+    >>> x = normal((100, 100), 2.0, key(0))
+    >>> bool(abs(x.mean()) < 0.05), bool(abs(x.std() - 2) < 0.05)
+    (True, True)
+    """
+    count = math.prod(shape)
+    half = (count + 1) // 2
+    u, v = ((words(key, 0, 2 * half).astype(np.float64) + 0.5) / 2**32).reshape(2, half)
+    radius, angle = std * np.sqrt(-2 * np.log(u)), 2 * math.pi * v
+    both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]
+    return both.astype(np.float32).reshape(shape)
+
+
+def ones(shape: tuple[int, ...]) -> ExTensor:
+    """A gain."""
+    return ExTensor(Native(np.ones(shape, np.float32)), requires_grad=True)

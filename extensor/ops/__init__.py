@@ -1,6 +1,8 @@
 """The op table. Importing it declares every row; `OPS` lists them."""
 
 from extensor.ops import packed_shape as packed_shape
+from extensor.ops.attention import attention_weights as attention_weights
+from extensor.ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from extensor.ops.conv import avg_pool2d as avg_pool2d
 from extensor.ops.conv import avg_pool2d_grad as avg_pool2d_grad
 from extensor.ops.conv import conv2d as conv2d
@@ -9,6 +11,7 @@ from extensor.ops.conv import conv2d_weight_grad as conv2d_weight_grad
 from extensor.ops.conv import max_pool2d as max_pool2d
 from extensor.ops.conv import max_pool2d_grad as max_pool2d_grad
 from extensor.ops.conv import max_pool2d_pick as max_pool2d_pick
+from extensor.ops.dropout import dropout as dropout
 from extensor.ops.elementwise import abs as abs
 from extensor.ops.elementwise import add as add
 from extensor.ops.elementwise import ceil as ceil
@@ -21,6 +24,7 @@ from extensor.ops.elementwise import exp as exp
 from extensor.ops.elementwise import expm1 as expm1
 from extensor.ops.elementwise import floor as floor
 from extensor.ops.elementwise import gelu as gelu
+from extensor.ops.elementwise import gelu_grad as gelu_grad
 from extensor.ops.elementwise import greater as greater
 from extensor.ops.elementwise import greater_equal as greater_equal
 from extensor.ops.elementwise import isfinite as isfinite
@@ -56,15 +60,23 @@ from extensor.ops.elementwise import sub as sub
 from extensor.ops.elementwise import tanh as tanh
 from extensor.ops.elementwise import tie_weight as tie_weight
 from extensor.ops.elementwise import where as where
+from extensor.ops.embedding import embedding as embedding
+from extensor.ops.embedding import embedding_grad as embedding_grad
 from extensor.ops.explain import explain as explain
 from extensor.ops.gemm import conv as conv
 from extensor.ops.gemm import linear as linear
 from extensor.ops.linear import matmul as matmul
 from extensor.ops.loss import cross_entropy as cross_entropy
+from extensor.ops.loss import cross_entropy_rows as cross_entropy_rows
 from extensor.ops.loss import log_softmax as log_softmax
 from extensor.ops.loss import mse_loss as mse_loss
 from extensor.ops.loss import one_hot as one_hot
 from extensor.ops.loss import softmax as softmax
+from extensor.ops.loss import softmax_grad as softmax_grad
+from extensor.ops.norm import layer_norm as layer_norm
+from extensor.ops.norm import rms_norm as rms_norm
+from extensor.ops.norm import standardize as standardize
+from extensor.ops.norm import standardize_grad as standardize_grad
 from extensor.ops.quant import cast as cast
 from extensor.ops.quant import quantize as quantize
 from extensor.ops.quant import rotate as rotate

@@ -10,6 +10,7 @@ import numpy as np
 
 from extensor.backend import erf as erf_of
 from extensor.kernels import front as kernels
+from extensor.ops.loops import add_loop
 from extensor.ops.registry import Op, Sample, op
 from extensor.ops.shape import sum_to
 
@@ -46,8 +47,14 @@ def _gelu(x: Any) -> Any:
 
 
 def _gelu_grad(g: Any, x: Any) -> Any:
+    density = np.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return (g * ((erf_of(x * (1 / math.sqrt(2))) + 1) * 0.5 + x * density)).astype(x.dtype)
+
+
+def _gelu_second(v: Any, y: Any, g: Any, x: Any) -> tuple[Any, ...]:
+    """The second derivative of gelu is (2 - x²) times the normal density."""
     density = exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
-    return g * ((erf(x * (1 / math.sqrt(2))) + 1.0) * 0.5 + x * density)
+    return gelu_grad(v, x), v * g * density * (2.0 - x * x)
 
 
 # arithmetic -----------------------------------------------------------------------------------
@@ -118,8 +125,10 @@ silu: Op = _unary("silu", lambda x: x * _sigmoid(x),
 softplus: Op = _unary("softplus", lambda x: np.logaddexp(x, x.dtype.type(0)),
                   lambda g, y, x: (g * sigmoid(x),), "log(1 + exp(x))",
                   saves=(0,), result="float")
-gelu: Op = _unary("gelu", _gelu, lambda g, y, x: (_gelu_grad(g, x),),
+gelu: Op = _unary("gelu", _gelu, lambda g, y, x: (gelu_grad(g, x),),
               "x times the normal distribution function of x", saves=(0,), result="float")
+gelu_grad: Op = op("gelu_grad", _gelu_grad, _gelu_second, "g times the derivative of gelu at x",
+               saves=(0, 1), result="float", samples=(Sample(((3, 4), (3, 4))),), method=False)
 clip: Op = _unary("clip", lambda x, low=-1.0, high=1.0: np.clip(x, low, high).astype(x.dtype),
               lambda g, y, x, low=-1.0, high=1.0: (
                   where(logical_and(x >= low, x <= high), g, g * 0.0),),
@@ -143,3 +152,7 @@ where: Op = op("where", lambda c, a, b: np.where(c.astype(bool), a, b),
            "a where the condition holds, else b", saves=(0,), typed=slice(1, None),
            samples=(Sample(((3, 4), (3, 4), (3, 4))), Sample(((4,), (3, 4), (1,)))))
 # fmt: on
+
+
+add_loop(gelu, "gelu")
+add_loop(gelu_grad, "gelu", operands=2)

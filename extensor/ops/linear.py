@@ -1,5 +1,6 @@
 """Products. The gradient of a product is two products."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ def _matmul(a: Any, b: Any, exact: bool = False) -> Any:
             f"matmul: shapes {a.shape} and {b.shape}; allowed: the last axis of the first as long "
             "as the second to last (or only) axis of the second"
         )
+    if a.ndim > 2 and b.ndim == 2:  # one large product, not one for each leading index
+        rows = np.matmul(a.reshape(prod(a.shape[:-1]), a.shape[-1]), b)
+        return rows.reshape(*a.shape[:-1], b.shape[1])
     return np.matmul(a, b)
 
 
@@ -39,9 +43,13 @@ def _matmul_grad(g: Any, y: Any, a: Any, b: Any, exact: bool = False) -> tuple[A
         column = reshape(g, shape=(*g.shape, 1))
         db = sum_to(matmul(swap(a), column), shape=(b.shape[0], 1))
         return matmul(column, reshape(b, shape=(1, -1))), reshape(db, shape=b.shape)
-    da, db = matmul(g, swap(b)), matmul(swap(a), g)
+    shape, da = a.shape, matmul(g, swap(b))
+    if b.ndim == 2 and a.ndim > 2:  # one product over all leading axes, not many and their sum
+        rows = prod(a.shape[:-1])
+        a, g = reshape(a, shape=(rows, a.shape[-1])), reshape(g, shape=(rows, g.shape[-1]))
+    db = matmul(swap(a), g)
     return (
-        da if da.shape == a.shape else sum_to(da, shape=a.shape),
+        da if da.shape == shape else sum_to(da, shape=shape),
         db if db.shape == b.shape else sum_to(db, shape=b.shape),
     )
 

@@ -6,8 +6,10 @@ import numpy as np
 
 from extensor.backend import as_array, library_of
 from extensor.capture import capturing
-from extensor.errors import ShapeError
+from extensor.errors import FormatError, ShapeError
+from extensor.ops.loops import add_loop, rows_alike
 from extensor.ops.registry import Op, Sample, op
+from extensor.ops.shape import expand_dims
 
 
 def checkable(labels: Any) -> bool:
@@ -18,6 +20,16 @@ def checkable(labels: Any) -> bool:
 def _softmax(x: Any, axis: int = -1) -> Any:
     e = np.exp(x - x.max(axis=axis, keepdims=True))
     return e / e.sum(axis=axis, keepdims=True)
+
+
+def _softmax_grad(g: Any, y: Any, axis: int = -1) -> Any:
+    return y * (g - (g * y).sum(axis=axis, keepdims=True))
+
+
+def _softmax_second(v: Any, out: Any, g: Any, y: Any, axis: int = -1) -> tuple[Any, ...]:
+    """The Jacobian diag(y) - y yᵀ is symmetric, and of degree two in y."""
+    a, b = ((t * y).sum(axis=axis, keepdims=True) for t in (v, g))
+    return softmax_grad(v, y, axis=axis), v * g - v * b - g * a
 
 
 def _log_softmax(x: Any, axis: int = -1) -> Any:
@@ -34,29 +46,92 @@ def _one_hot(labels: Any, classes: int) -> Any:
     return (labels[..., None] == library_of(labels).arange(classes)).astype(np.float32)
 
 
-def _cross_entropy(z: Any, labels: Any) -> Any:
+def _checked(
+    z: Any, labels: Any, ignore_index: int | None, label_smoothing: float
+) -> tuple[Any, Any, Any]:
+    """Logits as (rows, classes), labels as (rows,), and the weight of each row's loss in the mean.
+
+    Ignored rows weigh nothing and have label 0 here.
+    """
     labels = as_array(labels)
-    if z.ndim != 2 or labels.shape != z.shape[:1] or labels.dtype.kind not in "iu":
+    if z.ndim < 1 or labels.shape != z.shape[:-1] or labels.dtype.kind not in "iu":
         raise ShapeError(
             f"cross_entropy: logits {z.shape} and labels {labels.shape} of {labels.dtype}; "
-            "allowed: (N, classes) and N integers"
+            "allowed: (..., classes) and integers of (...)"
         )
-    if checkable(labels) and (labels.min() < 0 or labels.max() >= z.shape[1]):
-        raise ShapeError(f"cross_entropy: labels must lie in 0 .. {z.shape[1] - 1}")
-    rows = library_of(z).arange(len(labels))
-    return -_log_softmax(z)[rows, labels].mean(dtype=z.dtype)
+    if not 0 <= label_smoothing <= 1:
+        raise FormatError(f"cross_entropy: label_smoothing={label_smoothing}; allowed: 0 .. 1")
+    rows, labels = z.reshape(-1, z.shape[-1]), labels.reshape(-1)
+    kept = None if ignore_index is None else labels != ignore_index
+    if kept is not None:
+        labels = np.where(kept, labels, labels.dtype.type(0))
+    if checkable(labels) and (labels.min() < 0 or labels.max() >= z.shape[-1]):
+        also = "" if ignore_index is None else f", or be {ignore_index} to be ignored"
+        raise ShapeError(f"cross_entropy: labels must lie in 0 .. {z.shape[-1] - 1}{also}")
+    if kept is None:
+        return rows, labels, None
+    return rows, labels, kept / kept.sum(dtype=z.dtype)
 
 
-def _cross_entropy_grad(g: Any, y: Any, z: Any, labels: Any) -> tuple[Any, ...]:
-    n, classes = z.shape
-    return g * (softmax(z) - one_hot(labels, classes=classes)) * (1.0 / n), None
+def _cross_entropy(
+    z: Any, labels: Any, ignore_index: int | None = None, label_smoothing: float = 0.0
+) -> Any:
+    rows, labels, weight = _checked(z, labels, ignore_index, label_smoothing)
+    shifted = rows - rows.max(axis=-1, keepdims=True)
+    at = library_of(z).arange(len(labels))
+    target = shifted[at, labels]
+    if label_smoothing:
+        even = shifted.mean(axis=-1) * label_smoothing
+        target = target * (1 - label_smoothing) + even
+    losses = np.log(np.exp(shifted).sum(axis=-1)) - target
+    if weight is None:
+        return losses.mean(dtype=z.dtype)
+    return np.where(weight > 0, losses * weight, weight).sum()
 
+
+def _cross_entropy_rows(
+    z: Any, labels: Any, ignore_index: int | None = None, label_smoothing: float = 0.0
+) -> Any:
+    """(softmax(z) - target) weight: the derivative of the loss for z."""
+    rows, labels, weight = _checked(z, labels, ignore_index, label_smoothing)
+    d = _softmax(rows)
+    d[library_of(z).arange(len(labels)), labels] -= 1 - label_smoothing
+    if label_smoothing:
+        d -= label_smoothing / z.shape[-1]
+    if weight is None:
+        d *= 1 / max(len(labels), 1)
+    else:
+        d = np.where((weight > 0)[:, None], d * weight[:, None], weight[:, None])
+    return d.reshape(z.shape)
+
+
+def _cross_entropy_second(
+    v: Any, d: Any, z: Any, labels: Any, ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+) -> tuple[Any, ...]:  # fmt: skip
+    """The Hessian of the loss is that of log(sum(exp(z))), each row with its weight."""
+    if ignore_index is None:
+        weighted = v * (z.shape[-1] / max(z.size, 1))
+    else:
+        kept = (labels != ignore_index).to(v.dtype)
+        weighted = v * expand_dims(kept / kept.sum(), axis=-1)
+    return softmax_grad(weighted, softmax(z)), None
+
+
+_LABELS = (
+    Sample(((3, 4), np.array([0, -1, 1])), {"ignore_index": -1, "label_smoothing": 0.1}),
+    Sample(((2, 3, 4), np.array([[0, 3, 1], [2, 2, 0]])), {"label_smoothing": 0.2}),
+)
 
 # fmt: off
 softmax: Op = op("softmax", _softmax,
-             lambda g, y, x, axis=-1: (y * (g - (g * y).sum(axis=axis, keepdims=True)),),
+             lambda g, y, x, axis=-1: (softmax_grad(g, y, axis=axis),),
              "exp(x) / sum(exp(x)) along an axis", saves=("y",), result="float",
              samples=(Sample(((3, 4),)), Sample(((3, 4),), {"axis": 0})))
+softmax_grad: Op = op("softmax_grad", _softmax_grad, _softmax_second,
+                  "the (symmetric) Jacobian of softmax, diag(y) - y yᵀ, times g", saves=(0, 1),
+                  result="float", method=False,
+                  samples=(Sample(((3, 4), (3, 4))), Sample(((3, 4), (3, 4)), {"axis": 0})))
 log_softmax: Op = op("log_softmax", _log_softmax,
                  lambda g, y, x, axis=-1: (g - y.exp() * g.sum(axis=axis, keepdims=True),),
                  "x - log(sum(exp(x))) along an axis", saves=("y",), result="float",
@@ -64,12 +139,20 @@ log_softmax: Op = op("log_softmax", _log_softmax,
 one_hot: Op = op("one_hot", _one_hot, None, "1 at the label, else 0, as float32", method=False,
              typed=slice(0, 0), result="float",
              samples=(Sample((np.array([0, 2, 1]),), {"classes": 4}),))
-cross_entropy: Op = op("cross_entropy", _cross_entropy, _cross_entropy_grad,
-                   "the mean over rows of log(sum(exp(z))) - z[label]", saves=(0, 1),
-                   typed=slice(0, 1), result="float",
-                   samples=(Sample(((3, 4), np.array([0, 3, 1]))),))
+cross_entropy: Op = op("cross_entropy", _cross_entropy,
+                   lambda g, y, z, labels, **how: (
+                       g * cross_entropy_rows(z, labels, **how), None),
+                   "the mean over rows of log(sum(exp(z))) - z[label]; label_smoothing s mixes "
+                   "s mean(z) into z[label]; rows of label ignore_index do not count",
+                   saves=(0, 1), typed=slice(0, 1), result="float",
+                   samples=(Sample(((3, 4), np.array([0, 3, 1]))), *_LABELS))
+cross_entropy_rows: Op = op("cross_entropy_rows", _cross_entropy_rows, _cross_entropy_second,
+                        "the gradient of cross_entropy for z: (softmax(z) - target) / rows",
+                        saves=(0, 1), typed=slice(0, 1), result="float", method=False,
+                        samples=(Sample(((3, 4), np.array([0, 3, 1]))), *_LABELS))
 mse_loss: Op = op("mse_loss", lambda a, b: np.square(a - b).mean(dtype=a.dtype),
               lambda g, y, a, b: (g * (a - b) * (2.0 / a.size), g * (b - a) * (2.0 / a.size)),
               "the mean of (a - b) squared", saves=(0, 1), result="float", method=False,
               samples=(Sample(((3, 4), (3, 4))),))
 # fmt: on
+add_loop(softmax_grad, "softmax", rows_alike, operands=2)

@@ -59,9 +59,18 @@ def _getitem(x: Any, index: Any) -> Any:
     return x[_beside(x, check_index(index))]
 
 
+def _meets_once(index: Any) -> bool:
+    """Whether an index cannot name a place twice: it holds integers, slices, None and ... only."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(p is None or p is ... or isinstance(p, int | slice) for p in parts)
+
+
 def _put(g: Any, index: Any, shape: Shape) -> Any:
     out = library_of(g).zeros(shape, g.dtype)
-    library_of(g).add.at(out, _beside(g, index), g)
+    if _meets_once(index):
+        out[index] = g
+    else:
+        library_of(g).add.at(out, _beside(g, index), g)
     return out
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from extensor.errors import DispatchError
 from extensor.formats import E2M1, E8M0, MXFP4, MXFP8_E4M3, MXFP8_E5M2, NVFP4, Block
 from extensor.kernels.choice import Choice
 from extensor.kernels.dequantize.dispatch import dequantize
@@ -20,11 +21,16 @@ require_gpu()
 import cupy  # noqa: E402
 
 from extensor.kernels.dequantize.cuda_fast import dequantize_fast_cuda  # noqa: E402
+from extensor.kernels.quantize.cuda import quantize as quantize_cuda  # noqa: E402
 from extensor.kernels.quantize.cuda_both import (  # noqa: E402
     quantize_both_cuda,
     quantize_columns_cuda,
 )
-from extensor.kernels.quantize.cuda_fast import quantize_fast_cuda  # noqa: E402
+from extensor.kernels.quantize.cuda_fast import (  # noqa: E402
+    capability,
+    e2m1_rows,
+    quantize_fast_cuda,
+)
 
 MXFP4_16 = Block(E2M1, (1, 16), E8M0)
 KEY = make_key(11).fold(3)
@@ -252,3 +258,22 @@ def test_what_they_leave_to_others() -> None:
         assert quantize_fast_cuda(x, MXFP4, choice, KEY) is None
     assert quantize_fast_cuda(x[:, :40], MXFP4, Choice()) is None
     assert quantize_fast_cuda(x, MXFP4, Choice(rounding="stochastic"), KEY, 2) is None
+
+
+@pytest.mark.parametrize("fmt", [MXFP4, NVFP4], ids=str)
+def test_the_rounding_that_is_an_instruction(fmt: Block) -> None:
+    """Where the GPU has it: the scales are ours and the codes neighbours. Elsewhere it raises."""
+    x = np.random.default_rng(5).standard_normal((64, 128)).astype(np.float32)
+    choice = Choice(rounding="stochastic_hardware")
+    if e2m1_rows(capability(), choice.rounding) is None:
+        with pytest.raises(DispatchError, match="stochastic_hardware"):
+            quantize_cuda(cupy.asarray(x[None]), fmt, choice, KEY)
+        return
+    got = quantize_cuda(cupy.asarray(x[None]), fmt, choice, KEY)
+    down, up = (quantize(x[None], fmt, Choice(rounding=way)) for way in ("down", "up"))
+    assert np.array_equal(cupy.asnumpy(got.scales), down.scales)
+    stored: Any = got.tensor_scale
+    tensor_scale = None if stored is None else float(stored[0])
+    on_host = Packed(cupy.asnumpy(got.codes), down.scales, tensor_scale, fmt, 128, 64)
+    values = dequantize(on_host)
+    assert np.all((dequantize(down) <= values) & (values <= dequantize(up)))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from extensor.kernels.cuda import Capability, CudaKernel
+from extensor.kernels.cuda import TARGETS, Capability, CudaKernel
 
 
 def assembler() -> Path:
@@ -39,14 +39,32 @@ def architecture(target: Capability) -> str:
     return f"sm_{target[0]}{target[1]}{''.join(target[2:])}"
 
 
-def ptx_of(kernel: CudaKernel, target: Capability, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The PTX of a kernel for one architecture."""
-    from numba import cuda, types
-    from numba.cuda import dispatcher
+def front_end(kernel: CudaKernel, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Numba's code library of a kernel: LLVM IR, from which `ptx_of` makes PTX.
 
+    Typing and lowering take four fifths of a compilation and do not look at the architecture, so
+    they are done once a kernel; Numba itself offers only all of it together.
+    """
+    from numba import types
+    from numba.cuda import compiler, dispatcher
+
+    target = max(t for t in TARGETS if kernel.runs_on(t))
     device = SimpleNamespace(compute_capability=target[:2])
     monkeypatch.setattr(dispatcher, "get_current_device", lambda: device)
-    text, _ = cuda.compile_ptx(kernel.source(), types.void(*kernel.takes), cc=target)
+    library, _ = compiler._compile_pyfunc_with_fixup(
+        kernel.source(),
+        types.void(*kernel.takes),
+        device=False,
+        abi="numba",
+        cc=target,
+        launch_bounds=kernel.bounds,
+    )
+    return library
+
+
+def ptx_of(library: Any, target: Capability) -> str:
+    """The PTX of a kernel for one architecture."""
+    (text,) = library.get_asm_strs(cc=target)
     return str(text)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from extensor.kernels.cuda import KERNELS, TARGETS
-from tests.ptx.assemble import architecture, assemble, ptx_of, require_compiler
+from tests.ptx.assemble import architecture, assemble, front_end, ptx_of, require_compiler
 from tests.sources import modules
 
 require_compiler()
@@ -22,8 +22,9 @@ def test_kernel(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     kernel = KERNELS[name]
     targets = [t for t in TARGETS if kernel.runs_on(t)]
     assert targets, f"{name} needs {kernel.needs}, which no target has"
+    library = front_end(kernel, monkeypatch)
     for target in targets:
-        done = assemble(ptx_of(kernel, target, monkeypatch), target, tmp_path)
+        done = assemble(ptx_of(library, target), target, tmp_path)
         assert done.returncode == 0, f"{architecture(target)}: {done.stderr}"
 
 
@@ -40,5 +41,6 @@ def test_every_kernel_is_declared() -> None:
 def test_the_assembler_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken line of assembly fails here and not on a user's GPU."""
     name = "extensor.kernels.pack_cuda.pack_bytes"
-    text = ptx_of(KERNELS[name], TARGETS[1], monkeypatch).replace("ret;", "no.such.instruction;")
+    text = ptx_of(front_end(KERNELS[name], monkeypatch), TARGETS[1])
+    text = text.replace("ret;", "no.such.instruction;")
     assert assemble(text, TARGETS[1], tmp_path).returncode != 0

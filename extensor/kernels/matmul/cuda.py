@@ -1,6 +1,8 @@
 """``matmul`` and ``matmul_native`` for operands on a GPU: which kernel runs, and how near it is.
 
 - ``exact``: the order of `reference`, the CPU's bits (`cuda_exact`); any format, any shape.
+- compute capability 12.x, two MXFP4 or two NVFP4 operands: the block-scaled tensor cores
+  (`cuda_blackwell`), which no machine of ours had: assembled, never run, their error not measured.
 - one side of at most 64 rows (and pieces, below), the other packed MXFP4: `cuda_plan` reads the
   packed weight once, on tensor cores.
 - else cuBLASLt (`cuda_large`): FP8 for two MXFP4 operands whose scales span few codes, else bf16.
@@ -39,9 +41,14 @@ def final_scale(*operands: Packed) -> Any:
     return flat[0] if len(flat) == 1 else flat[0] * flat[1]
 
 
+def capability() -> int:
+    """The compute capability of the device: 90 for 9.0."""
+    return int(cupy().cuda.Device().compute_capability)
+
+
 def hopper() -> bool:
     """Whether the device has the bf16 instructions that the tensor-core kernels use."""
-    return int(cupy().cuda.Device().compute_capability) >= 90
+    return capability() >= 90
 
 
 def _exactly(exact: bool, m: int, n: int, k: int) -> bool:
@@ -66,9 +73,12 @@ def matmul(a: Packed, b: Packed, exact: bool = False) -> Any:
     final = final_scale(a, b)
     if _exactly(exact, a.rows, b.rows, a.length):
         return blocked_exact(a, b, final)
+    from extensor.kernels.matmul.cuda_blackwell import block_scaled, block_scaled_product, trusted
     from extensor.kernels.matmul.cuda_large import large_blocked
     from extensor.kernels.matmul.cuda_plan import skinny, skinny_product
 
+    if block_scaled(a, b, capability()) and trusted(a.fmt):
+        return block_scaled_product(a, b, final)
     if a.rows * pieces_of(a) <= FEW and skinny(b, a.rows, pieces_of(a)):
         return skinny_product(*decoded(a), b, final)
     if b.rows * pieces_of(b) <= FEW and skinny(a, b.rows, pieces_of(b)):

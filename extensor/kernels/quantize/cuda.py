@@ -66,11 +66,11 @@ def quantize(
     done = _fast(x, fmt, choice, key, strides, offset, hadamard, signs)
     if done is not None:
         return done
+    ready = prepare(fmt, choice)
     if x.dtype == np.uint16:
         x = decode_elements(x, BF16)
     if hadamard:
         x = rotate(x, hadamard, signs).reshape(x.shape)
-    ready = prepare(fmt, choice)
     check(x, fmt, choice, key, strides)
     if ready.divide is not None:
         x = x * ready.divide

@@ -4,7 +4,8 @@
 general kernel does everything. Nothing here waits for the GPU.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -13,12 +14,19 @@ import numpy as np
 from extensor.backend import cupy, library_of, pointer
 from extensor.capture import key_arguments
 from extensor.formats import E2M1, E4M3, E5M2, E8M0, Block, Element
+from extensor.formats.rounding import HARDWARE_ROUNDINGS
 from extensor.kernels.choice import Choice
-from extensor.kernels.cuda import blocks_for
+from extensor.kernels.cuda import CudaKernel, blocks_for
 from extensor.kernels.hadamard import SIZES
 from extensor.kernels.packed import Packed
 from extensor.kernels.quantize.cuda_amax import BLOCKS, tensor_amax, tensor_levels
 from extensor.kernels.quantize.cuda_fp8 import fp8_rows
+from extensor.kernels.quantize.cuda_hardware import (
+    mx_nearest,
+    mx_stochastic,
+    nv_nearest,
+    nv_stochastic,
+)
 from extensor.kernels.quantize.cuda_load import BFLOAT16, FLOAT16, FLOAT32, THREADS, UNITS
 from extensor.kernels.quantize.cuda_rows import mx_rows, nv_rows
 from extensor.kernels.quantize.cuda_scales import cap_numbers
@@ -33,6 +41,46 @@ E2M1_CODES = 0
 ELEMENTS: dict[Element, int] = {E2M1: E2M1_CODES, E4M3: 1, E5M2: 2}
 _LARGEST = 2**35
 """Elements from which unit numbers would not fit 32 bits."""
+
+
+class Rows(NamedTuple):
+    """Kernels for rows of E2M1 blocks that one kind of GPU has.
+
+    has
+        Whether a compute capability has them for a rounding.
+    mx, nv
+        The factories, with the arguments of `cuda_rows.mx_rows` and `cuda_rows.nv_rows`.
+    """
+
+    has: Callable[[tuple[int, int], str], bool]
+    mx: Callable[..., CudaKernel]
+    nv: Callable[..., CudaKernel]
+
+
+E2M1_ROWS = (
+    Rows(
+        lambda at, how: how in HARDWARE_ROUNDINGS and at in ((10, 0), (10, 3)),
+        mx_stochastic,
+        nv_stochastic,
+    ),
+    Rows(lambda at, how: how == "nearest_even" and at[0] in (10, 12), mx_nearest, nv_nearest),
+    Rows(lambda at, how: how not in HARDWARE_ROUNDINGS and at >= (8, 0), mx_rows, nv_rows),
+)
+"""In the order of preference. The second and the third give the same bits."""
+
+
+@cache
+def e2m1_rows(device: tuple[int, int], rounding: str) -> Rows | None:
+    """The kernels for a compute capability and a rounding; None where there are none.
+
+    >>> e2m1_rows((12, 0), "nearest_even").mx is mx_nearest
+    True
+    >>> e2m1_rows((9, 0), "nearest_even").mx is mx_rows
+    True
+    >>> e2m1_rows((9, 0), "stochastic_hardware"), e2m1_rows((12, 0), "stochastic_hardware")
+    (None, None)
+    """
+    return next((rows for rows in E2M1_ROWS if rows.has(device, rounding)), None)
 
 
 class Fast(NamedTuple):
@@ -109,6 +157,21 @@ def fast_plan(fmt: Block, choice: Choice) -> Fast | None:
     return None
 
 
+@lru_cache(maxsize=256)
+def row_plan(fmt: Block, choice: Choice) -> Fast | None:
+    """`fast_plan`, and for a rounding that is an instruction the plan of its twin in software.
+
+    >>> from extensor.formats import MXFP4
+    >>> how = Choice(rounding="stochastic_hardware")
+    >>> fast_plan(MXFP4, how), row_plan(MXFP4, how).draws
+    (None, 1)
+    """
+    if choice.rounding in HARDWARE_ROUNDINGS:
+        choice.check(fmt)
+        choice = replace(choice, rounding="stochastic")
+    return fast_plan(fmt, choice)
+
+
 def sign_bits(signs: Sequence[int]) -> tuple[np.uint64, np.uint64]:
     """Up to 128 signs as bits, 1 for minus: the first 64, the others.
 
@@ -156,12 +219,13 @@ def quantize_fast_cuda(
     hadamard, signs
         Rotate by blocks of n first, see `extensor.kernels.hadamard`; K is a multiple of n.
     """
-    p = fast_plan(fmt, choice)
+    p = row_plan(fmt, choice)
     if p is None or not fits(x, fmt.length) or offset % 4:
         return None
     if hadamard and (hadamard not in SIZES or x.shape[1] % hadamard):
         return None
-    if capability() < ((8, 0) if p.element == E2M1_CODES else (9, 0)):
+    rows_of = e2m1_rows(capability(), choice.rounding)
+    if rows_of is None or (p.element != E2M1_CODES and capability() < (9, 0)):
         return None
     first = offset // 4
     if p.draws and first % 2**32 + x.size // 4 > 2**32:
@@ -181,13 +245,13 @@ def quantize_fast_cuda(
         kernel = fp8_rows(source, p.lanes, p.element - 1, p.pre, hadamard)
         kernel.launch(blocks, THREADS, *memory, *cap, np.float32(p.prescale), *turn)
     elif p.power:
-        kernel = mx_rows(source, p.lanes, p.draws, p.clip, p.pre, hadamard)
+        kernel = rows_of.mx(source, p.lanes, p.draws, p.clip, p.pre, hadamard)
         kernel.launch(blocks, THREADS, *memory, *cap, *noise, *turn)
     else:
         at = np.uint64(0)
         if not p.alone:
             stored, at = tensor_level(x, p, units, hadamard, turn)
-        kernel = nv_rows(source, p.lanes, p.draws, p.up, p.alone, p.pre, hadamard)
+        kernel = rows_of.nv(source, p.lanes, p.draws, p.up, p.alone, p.pre, hadamard)
         kernel.launch(blocks, THREADS, *memory, at, *noise, *turn)
     return Packed(codes, scales, stored, fmt, length, rows)
 

@@ -174,7 +174,8 @@ def mx_rows(source: int, lanes: int, draws: int, clip: int, pre: int, n: int) ->
 
 
 @njit()
-def _nv_scale(amax: Any, up: int, alone: int, factor: Any, decoding: Any) -> Any:
+def nv_scale(amax: Any, up: int, alone: int, factor: Any, decoding: Any) -> Any:
+    """(code, multiplier as bits) of a block with an E4M3 scale; see `nv_rows`."""
     if alone:
         if up:
             return alone_up(amax, factor, decoding)
@@ -182,6 +183,16 @@ def _nv_scale(amax: Any, up: int, alone: int, factor: Any, decoding: Any) -> Any
     if up:
         return scale_up(amax, factor, decoding)
     return scale_nearest(amax, factor, decoding)
+
+
+@njit()
+def nv_levels(alone: int, levels: Any) -> Any:
+    """s_enc / 6 and 1 / s_enc, from memory; 1 and 1 where there is no tensor scale."""
+    factor, decoding = np.float32(1), np.float32(1)
+    if not alone:
+        factor = ptx.mul(ptx.float32_of(ptx.load32(levels)), _SIXTH)
+        decoding = ptx.float32_of(ptx.load32(levels + _4))
+    return factor, decoding
 
 
 @cache
@@ -210,19 +221,16 @@ def nv_rows(
         j = np.uint32(i + WARP)
         last = np.uint32(units - np.uint32(1))
         v, w = load8(source, x, min(i, last)), load8(source, x, min(j, last))
-        factor, decoding = np.float32(1), np.float32(1)
-        if not alone:
-            factor = ptx.mul(ptx.float32_of(ptx.load32(levels)), _SIXTH)
-            decoding = ptx.float32_of(ptx.load32(levels + _4))
+        factor, decoding = nv_levels(alone, levels)
         if n:
             signs = signs_of(n, signs_0, signs_1, i)
             v, w = turned(n, v, signs), turned(n, w, signs)
         a, b = over_lanes(lanes, amax_of(v)), over_lanes(lanes, amax_of(w))
         v, w = prescaled(pre, v, prescale), prescaled(pre, w, prescale)
-        code, m = _nv_scale(a, up, alone, factor, decoding)
+        code, m = nv_scale(a, up, alone, factor, decoding)
         word = codes8(v, m, draws, 1, counter_of(counter, i), high, stream, seed)
         put(codes, scales, i, units, lanes, a, word, code, 127)
-        code, m = _nv_scale(b, up, alone, factor, decoding)
+        code, m = nv_scale(b, up, alone, factor, decoding)
         word = codes8(w, m, draws, 1, counter_of(counter, j), high, stream, seed)
         put(codes, scales, j, units, lanes, b, word, code, 127)
 

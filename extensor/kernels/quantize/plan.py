@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from extensor.errors import FormatError
+from extensor.errors import DispatchError, FormatError
 from extensor.formats import Block, Facts
-from extensor.formats.rounding import Rounding
+from extensor.formats.rounding import HARDWARE_ROUNDINGS, Rounding
 from extensor.kernels.choice import Choice
 
 FLT_MAX = np.float32(np.finfo(np.float32).max)
@@ -67,12 +67,20 @@ class Plan(NamedTuple):
 def plan(fmt: Block, choice: Choice) -> Plan:
     """The plan of a format and a choice; raises FormatError where they do not go together.
 
+    Raises DispatchError for a rounding that is an instruction: who comes here has it not.
+
     >>> from extensor.formats import MXFP4
     >>> p = plan(MXFP4, Choice(scale_rule="floor"))
     >>> p.cap, p.strict, p.length
     (8.0, True, 32)
     """
     choice.check(fmt)
+    if choice.rounding in HARDWARE_ROUNDINGS:
+        raise DispatchError(
+            f"quantize: rounding={choice.rounding!r} exists on NVIDIA GPUs of compute capability "
+            "10.0 and 10.3 alone, for whole blocks of 16 or 32 along rows in memory; no "
+            "kernel here has it, and none may stand in for it; use rounding='stochastic'"
+        )
     cap, strict = choice.cap(fmt.element)
     top = np.float32(fmt.element.max)
     if not np.isfinite(top) or np.float32(fmt.scale.max) == np.inf:

@@ -1,0 +1,61 @@
+"""``MultiHeadAttention``: every token asks all others, several times in parallel."""
+
+from extensor import ops
+from extensor.errors import FormatError, ShapeError
+from extensor.nn.init import FIRST
+from extensor.nn.linear import Linear
+from extensor.nn.module import Module
+from extensor.noise import Key
+from extensor.recipe import Recipe
+from extensor.tensor import ExTensor
+
+
+class MultiHeadAttention(Module):
+    """Self-attention of tokens (..., T, width) with ``heads`` heads of width / heads.
+
+    The queries, keys and values of all heads come from one linear layer (``qkv``, in that order);
+    a second one (``out``) mixes what the heads found. Under a recipe both are quantized; the
+    softmax and its two products stay in float32.
+
+    causal
+        Token i sees the tokens 0 .. i only.
+
+    >>> import extensor as ex
+    >>> layer = MultiHeadAttention(8, 2, key=ex.key(0))
+    >>> layer(ex.ExTensor[ex.float32].ones((3, 5, 8))).shape
+    (3, 5, 8)
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        causal: bool = True,
+        recipe: Recipe | None = None,
+        key: Key = FIRST,
+        bias: bool = True,
+    ) -> None:
+        if heads < 1 or width % heads:
+            raise FormatError(
+                f"MultiHeadAttention: width {width} and {heads} heads; allowed: a number of heads "
+                "that divides the width"
+            )
+        self.width, self.heads, self.causal = width, heads, causal
+        self.qkv = Linear(width, 3 * width, bias=bias, recipe=recipe, key=key.fold(0))
+        self.out = Linear(width, width, bias=bias, recipe=recipe, key=key.fold(1))
+
+    def forward(self, x: ExTensor, key: Key | None = None) -> ExTensor:
+        if x.ndim < 2 or x.shape[-1] != self.width:
+            raise ShapeError(
+                f"MultiHeadAttention: shape {x.shape}; allowed: (..., tokens, {self.width})"
+            )
+        first, second = (None, None) if key is None else key.split(2)
+        tokens, size = x.shape[-2], self.width // self.heads
+        split = self.qkv(x, key=first).reshape(-1, tokens, 3, self.heads, size)
+        q, k, v = split.permute(axes=(2, 0, 3, 1, 4))
+        y = ops.scaled_dot_product_attention(q, k, v, causal=self.causal)
+        return self.out(y.permute(axes=(0, 2, 1, 3)).reshape(x.shape), key=second)
+
+    def __repr__(self) -> str:
+        recipe = f", recipe={self.qkv.recipe.name}" if self.qkv.recipe is not None else ""
+        return f"MultiHeadAttention({self.width}, {self.heads}, causal={self.causal}{recipe})"
