@@ -13,7 +13,7 @@ from importlib import import_module
 from extensor.errors import ExtensorError, FormatError
 
 COMMANDS = {
-    "train": "train a model under a recipe, on real images",
+    "train": "train a model under a recipe, on images or text",
     "compare": "train several recipes on the same seeds: a table and a plot",
     "formats": "the table of number formats",
     "bench": "measured ratios to the machine's limits and to other libraries",

@@ -16,8 +16,8 @@ from extensor.train import Recorder, Settings, Task, Trainer, fit
 from extensor.train.fit import Row
 from extensor.train.folder import Folder
 from extensor.train.plot import curves
-
-HEAD = ["recipe", "accuracy %", "gap", "train loss", "loss gap", "saved", "gradients", "img/s"]
+from extensor.train.problem import Words
+from extensor.train.problems import problem_of
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,9 @@ def run(words: Sequence[str]) -> int:
         )
     for name in names:
         get(name)
-    options.settings(names[0], 0).resolved()
-    folder = Folder(options.out or Path("runs") / f"compare-{options.model}-{options.data}")
+    data = options.settings(names[0], 0).resolved().data
+    called = problem_of(options.settings(names[0], 0)).words
+    folder = Folder(options.out or Path("runs") / f"compare-{options.model}-{data}")
     rows: dict[str, list[list[Row]]] = {name: [] for name in names}
     facts: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for seed in range(options.seeds):
@@ -67,12 +68,12 @@ def run(words: Sequence[str]) -> int:
                 progress.close()
             rows[name].append(recorder.rows)
             facts[name].append(report(trainer, outcome, clock))
-    results = [summary(name, facts[name], facts[names[0]]) for name in names]
-    say(table(HEAD, [_cells(result) for result in results]), options.json)
+    results = [summary(name, facts[name], facts[names[0]], called) for name in names]
+    say(table(_head(called), [_cells(result, called) for result in results]), options.json)
     seeds = "1 seed" if options.seeds == 1 else f"{options.seeds} seeds"
     picture = folder.path / "compare.png"
     try:
-        curves(picture, rows, f"{options.model} on {options.data}, {seeds}")
+        curves(picture, rows, f"{options.model} on {data}, {seeds}", called)
         say(f"saved to {picture}", options.json)
     except FormatError as error:
         say(str(error), options.json)
@@ -83,47 +84,67 @@ def run(words: Sequence[str]) -> int:
 
 
 def summary(
-    name: str, runs: Sequence[dict[str, Any]], first: Sequence[dict[str, Any]]
+    name: str, runs: Sequence[dict[str, Any]], first: Sequence[dict[str, Any]], words: Words
 ) -> dict[str, Any]:
     """Means over seeds; gaps are means of the differences to the first recipe, seed by seed.
 
-    accuracy and accuracy_gap in percent (points), losses None where one is not a number.
+    What is judged (see ``Words``): accuracy and accuracy_gap in percent (points) for images,
+    validation_loss and validation_loss_gap in nats for texts. None where a loss is not a number.
 
+    >>> from extensor.train.images import IMAGES
     >>> a = {"test_accuracy": 0.98, "train_loss": 0.5, "images_per_second": 10.0}
     >>> a |= {"saved_nbytes": 8, "grad_nbytes": 4, "grad_dtype": "float32"}
-    >>> summary("b", [a | {"test_accuracy": 0.97}], [a])["accuracy_gap"]
+    >>> summary("b", [a | {"test_accuracy": 0.97}], [a], IMAGES.words)["accuracy_gap"]
     -1.0
     """
-    accuracy = [100 * run["test_accuracy"] for run in runs]
-    gaps = [a - 100 * run["test_accuracy"] for a, run in zip(accuracy, first, strict=True)]
-    losses = [run["train_loss"] for run in runs]
-    pairs = list(zip(losses, (run["train_loss"] for run in first), strict=True))
-    rates = [run["images_per_second"] for run in runs if run["images_per_second"]]
-    whole = None not in losses
+    figures, gaps = _gaps(words.judged_fact, words.judged_factor, runs, first)
+    losses, loss_gaps = _gaps("train_loss", 1.0, runs, first)
+    rates = [run[words.rate] for run in runs if run[words.rate]]
+    spread = stdev(figures) if figures and len(figures) > 1 else None
     return {
         "recipe": name,
         "seeds": len(runs),
-        "accuracy": round(fmean(accuracy), 4),
-        "accuracy_sd": round(stdev(accuracy), 4) if len(runs) > 1 else None,
-        "accuracy_gap": round(fmean(gaps), 4),
-        "train_loss": fmean(losses) if whole else None,
-        "loss_gap": fmean(a - b for a, b in pairs) if whole and all(b for _, b in pairs) else None,
+        words.judged: round(fmean(figures), 4) if figures else None,
+        f"{words.judged}_sd": None if spread is None else round(spread, 4),
+        f"{words.judged}_gap": round(fmean(gaps), 4) if gaps else None,
+        "train_loss": fmean(losses) if losses else None,
+        "loss_gap": fmean(loss_gaps) if loss_gaps else None,
         "saved_nbytes": runs[0]["saved_nbytes"],
         "grad_dtype": runs[0]["grad_dtype"],
         "grad_nbytes": runs[0]["grad_nbytes"],
-        "images_per_second": round(fmean(rates), 1) if rates else None,
+        words.rate: round(fmean(rates), 1) if rates else None,
     }
 
 
-def _cells(result: dict[str, Any]) -> list[str]:
-    sd, loss, gap = (result[name] for name in ("accuracy_sd", "train_loss", "loss_gap"))
+def _gaps(
+    fact: str, factor: float, runs: Sequence[dict[str, Any]], first: Sequence[dict[str, Any]]
+) -> tuple[list[float], list[float]]:
+    """A fact of every run, and its difference to the first recipe; empty where one is None."""
+    own, base = ([run[fact] for run in some] for some in (runs, first))
+    values = [factor * value for value in own] if None not in own else []
+    if not values or None in base:
+        return values, []
+    return values, [a - factor * b for a, b in zip(values, base, strict=True)]
+
+
+def _head(words: Words) -> list[str]:
+    judged = words.judged.replace("_", " ") + (" %" if words.judged_factor == 100 else "")
+    rest = ["train loss", "loss gap", "saved", "gradients"]
+    return ["recipe", judged, "gap", *rest, f"{words.item}/s"]
+
+
+def _cells(result: dict[str, Any], words: Words) -> list[str]:
+    digits, missing = words.judged_digits, "not a number"
+    figure, sd, gap = (result[f"{words.judged}{end}"] for end in ("", "_sd", "_gap"))
+    shown = missing if figure is None else f"{figure:.{digits}f}"
+    loss, loss_gap = result["train_loss"], result["loss_gap"]
     return [
         result["recipe"],
-        f"{result['accuracy']:.2f}" + ("" if sd is None else f" ± {sd:.2f}"),
-        f"{result['accuracy_gap']:+.2f}",
-        "not a number" if loss is None else f"{loss:.4f}",
-        "" if gap is None else f"{gap:+.4f}",
+        shown + ("" if sd is None else f" ± {sd:.{digits}f}"),
+        "" if gap is None else f"{gap:+.{digits}f}",
+        missing if loss is None else f"{loss:.4f}",
+        "" if loss_gap is None else f"{loss_gap:+.4f}",
         nbytes(result["saved_nbytes"]),
         f"{result['grad_dtype']} {nbytes(result['grad_nbytes'])}",
-        f"{result['images_per_second'] or 0:,.0f}",
+        f"{result[words.rate] or 0:,.0f}",
     ]

@@ -17,7 +17,7 @@ from extensor.train.fit import Clock, number
 from extensor.train.folder import Folder
 from extensor.train.measure import weights_sha256
 from extensor.train.metrics import Metrics
-from extensor.train.trainer import Outcome
+from extensor.train.problem import Outcome
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Train(Settings):
     """Train a model under a recipe: three GEMMs a layer, each operand in the format it names."""
 
     model: Annotated[str, tyro.conf.Positional] = "lenet"
-    """lenet or mlp."""
+    """lenet or mlp for images, gpt for text."""
     threads: int | None = None
     """Threads of the kernels; without it all of the machine."""
     out: Path | None = None
@@ -43,7 +43,8 @@ class Train(Settings):
     @property
     def folder(self) -> Path:
         """Where the run is written."""
-        return self.out or Path("runs") / f"{self.model}-{self.data}-{self.recipe}"
+        data = self.settings.resolved().data
+        return self.out or Path("runs") / f"{self.model}-{data}-{self.recipe}"
 
     def again(self, **changed: Any) -> str:
         """The command line that goes on with this run."""
@@ -82,8 +83,8 @@ def _introduce(options: Train, trainer: Trainer, changed: list[str]) -> None:
     say(str(trainer.recipe), options.json)
     size = sum(p.size for p in trainer.model.parameters().values())
     say(
-        f"{options.model}, {size:,} parameters; {trainer.data.name}, {len(trainer.data):,} images "
-        f"to train on, {len(trainer.test):,} to test on; {trainer.total:,} steps",
+        f"{options.model}, {size:,} parameters; {trainer.problem.sizes(trainer.data, trainer.test)}"
+        f"; {trainer.total:,} steps",
         options.json,
     )
     if options.resume:
@@ -103,11 +104,13 @@ def _finish(
     options: Train, trainer: Trainer, folder: Folder, outcome: Outcome, clock: Clock
 ) -> None:
     facts = report(trainer, outcome, clock) | {"out": str(folder.path)}
-    title = f"{options.model} on {trainer.data.name}, {trainer.recipe.name}, seed {options.seed}: "
-    problem = folder.draw(title + f"{100 * outcome.accuracy:.2f} % of test images")
-    say(_summary(options, trainer, folder, facts), options.json)
-    if problem is not None:
-        say(problem, options.json)
+    learned = trainer.problem
+    held = outcome.loss, learned.figure(outcome.loss, outcome.accuracy)
+    what = f"{options.model} on {trainer.data.name}, {trainer.recipe.name}, seed {options.seed}"
+    trouble = folder.draw(f"{what}: {learned.title(*held)}", learned.words)
+    say(_summary(options, trainer, folder, facts, learned.headline(*held)), options.json)
+    if trouble is not None:
+        say(trouble, options.json)
     if options.json:
         say_json(facts)
 
@@ -116,13 +119,14 @@ def report(trainer: Trainer, outcome: Outcome, clock: Clock) -> dict[str, Any]:
     """All that is to say of a run when it is done, ready for JSON."""
     import numba
 
-    settings, memory = trainer.settings, trainer.memory
+    settings, memory, at = trainer.settings, trainer.memory, trainer.position
+    words, figure = trainer.problem.words, trainer.problem.figure
     facts = {
-        "test_accuracy": outcome.accuracy,
-        "test_loss": number(outcome.loss),
-        "train_loss": number(trainer.position.train_loss),
-        "train_accuracy": number(trainer.position.train_accuracy),
-        "images_per_second": None if clock.rate is None else round(clock.rate, 1),
+        f"{words.held}_{words.figure}": number(figure(outcome.loss, outcome.accuracy)),
+        f"{words.held}_loss": number(outcome.loss),
+        "train_loss": number(at.train_loss),
+        f"train_{words.figure}": number(figure(at.train_loss, at.train_accuracy)),
+        words.rate: None if clock.rate is None else round(clock.rate, 1),
         "recipe": trainer.recipe.name,
         "recipe_hash": trainer.recipe.hash,
         "device": trainer.device,
@@ -130,8 +134,8 @@ def report(trainer: Trainer, outcome: Outcome, clock: Clock) -> dict[str, Any]:
         "weights_sha256": weights_sha256(trainer.model.parameters()),
         "model": settings.model,
         "data": trainer.data.name,
-        "steps": trainer.position.step,
-        "epochs": trainer.position.epoch,
+        "steps": at.step,
+        "epochs": at.epoch,
         "batch_size": settings.batch_size,
         "threads": numba.config.NUMBA_NUM_THREADS,  # type: ignore[attr-defined]
         "parameters": sum(p.size for p in trainer.model.parameters().values()),
@@ -139,12 +143,15 @@ def report(trainer: Trainer, outcome: Outcome, clock: Clock) -> dict[str, Any]:
     return facts | (memory._asdict() if memory is not None else {})
 
 
-def _summary(options: Train, trainer: Trainer, folder: Folder, facts: dict[str, Any]) -> str:
-    rate = facts["images_per_second"]
-    speed = f"{rate:,.0f} images/s" if rate else "no step was left to make"
+def _summary(
+    options: Train, trainer: Trainer, folder: Folder, facts: dict[str, Any], headline: str
+) -> str:
+    words = trainer.problem.words
+    rate = facts[words.rate]
+    speed = f"{rate:,.0f} {words.items}/s" if rate else "no step was left to make"
     loss = facts["train_loss"]
     shown = "not a number" if loss is None else f"{loss:.4f}"
-    lines = [f"test accuracy {100 * facts['test_accuracy']:.2f} %, train loss {shown}, {speed}"]
+    lines = [f"{headline}, train loss {shown}, {speed}"]
     if trainer.memory is not None:
         m = trainer.memory
         lines.append(

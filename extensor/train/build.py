@@ -1,13 +1,13 @@
-"""From the names in settings to the objects: recipe, data, model, optimizer, gradient storage."""
+"""From the names in settings to the objects: recipe, model, optimizer, gradient storage."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatch
+from typing import Any
 
-from extensor.data import Compose, Dataset, Elastic, Rotate, Shift, digits, fashion_mnist, mnist
 from extensor.errors import FormatError
 from extensor.formats import Block, dtype
-from extensor.models import MLP, LeNet5
+from extensor.models import GPT, MLP, LeNet5
 from extensor.nn import Module
 from extensor.noise import Key
 from extensor.optim import SGD, Adam, AdamW, Optimizer
@@ -18,10 +18,8 @@ from extensor.tensor import ExTensor
 from extensor.train.names import choose
 from extensor.train.settings import Settings
 
-MODELS: Mapping[str, type[LeNet5] | type[MLP]] = {"lenet": LeNet5, "mlp": MLP}
+MODELS: Mapping[str, Callable[..., Module]] = {"lenet": LeNet5, "mlp": MLP, "gpt": GPT}
 """The models by name."""
-AUGMENT = Compose(Shift(2), Rotate(10), Elastic(alpha=20, sigma=4))
-"""What ``--augment`` does: at most 2 pixels and 10 degrees, bent by about 0.8 pixels."""
 
 
 def recipe_of(settings: Settings) -> Recipe:
@@ -30,17 +28,13 @@ def recipe_of(settings: Settings) -> Recipe:
     return replace(recipe, keep=tuple(settings.keep)) if settings.keep else recipe
 
 
-def load_data(settings: Settings) -> tuple[Dataset, Dataset]:
-    """The training images and the test images."""
-    if settings.data == "digits":
-        return digits("train"), digits("test")
-    load = {"mnist": mnist, "fashion": fashion_mnist}[settings.data]
-    return load(settings.data_dir, "train"), load(settings.data_dir, "test")
+def make_model(settings: Settings, recipe: Recipe, key: Key, **sizes: Any) -> Module:
+    """The model under the recipe; ``FormatError`` for a ``keep`` pattern that names no layer.
 
-
-def make_model(settings: Settings, recipe: Recipe, key: Key) -> Module:
-    """The model under the recipe; ``FormatError`` for a ``keep`` pattern that names no layer."""
-    model = choose("model", settings.model, MODELS)(recipe=recipe, key=key)
+    sizes
+        What the data decides, such as the number of characters of a text.
+    """
+    model = choose("model", settings.model, MODELS)(recipe=recipe, key=key, **sizes)
     layers = [name for name, layer in model.named_modules() if hasattr(layer, "weight")]
     for pattern in recipe.keep:
         if not any(fnmatch(name, pattern) for name in layers):
@@ -81,7 +75,7 @@ def make_schedule(settings: Settings, total: int) -> Schedule:
 
 def make_optimizer(settings: Settings, params: dict[str, ExTensor], total: int) -> Optimizer:
     """The optimizer with its schedule."""
-    rate, decay, clip = make_schedule(settings, total), settings.weight_decay, settings.clip
+    rate, decay, clip = make_schedule(settings, total), settings.weight_decay or 0.0, settings.clip
     if settings.optimizer == "sgd":
         return SGD(params, rate, settings.momentum, settings.nesterov, decay, clip)
     kind = Adam if settings.optimizer == "adam" else AdamW

@@ -13,12 +13,14 @@ from extensor.errors import CheckpointError, FormatError
 from extensor.io.tree import load as load_tree
 from extensor.io.tree import save as save_tree
 from extensor.recipe import Recipe
-from extensor.train.measure import data_hash
 from extensor.train.trainer import Position, Trainer
 
 VERSION = 1
 """Of what is in the file; another one is refused."""
-FIXED = ("model", "recipe", "data", "seed", "batch_size", "optimizer", "grad_storage", "augment")
+FIXED = (
+    *("model", "recipe", "data", "seed", "batch_size", "optimizer", "grad_storage", "augment"),
+    *("context", "layers", "heads", "width", "dropout"),
+)
 """What a run that goes on must have in common with the one that was saved."""
 
 
@@ -32,7 +34,7 @@ def identity(trainer: Trainer) -> dict[str, Any]:
     own = asdict(trainer.settings)
     kept = ", ".join(trainer.recipe.keep)
     recipe = f"{trainer.recipe.name}{f' keeping {kept}' if kept else ''} ({trainer.recipe.hash})"
-    data = f"{trainer.data.name} ({len(trainer.data):,} images, {data_hash(trainer.data)})"
+    data = trainer.problem.describe(trainer.data)
     return {name: own[name] for name in FIXED} | {"recipe": recipe, "data": data}
 
 

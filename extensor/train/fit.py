@@ -6,10 +6,12 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from extensor.train.interrupt import Interrupt
-from extensor.train.trainer import Outcome, Trainer
+from extensor.train.problem import Outcome
+from extensor.train.trainer import Trainer
 
 Row = dict[str, Any]
-"""One line of metrics: ``kind`` ("train" or "test"), step, epoch, loss, accuracy, ..."""
+"""One line of metrics: ``kind`` ("train", or "test" for images and "validation" for texts), step,
+epoch, loss, accuracy or perplexity, ..."""
 
 
 class Observer(Protocol):
@@ -41,25 +43,25 @@ class Clock:
     """Time spent on training steps. The first step of a process is not counted: it compiles."""
 
     def __init__(self) -> None:
-        self.images, self.seconds, self._since, self._warm = 0, 0.0, perf_counter(), False
+        self.count, self.seconds, self._since, self._warm = 0, 0.0, perf_counter(), False
 
     def start(self) -> None:
         """Time begins to count here: what was before (an evaluation) does not."""
         self._since = perf_counter()
 
-    def tick(self, images: int) -> float:
-        """A step of so many images is done; its images per second."""
+    def tick(self, count: int) -> float:
+        """A step of so many items is done; its items per second."""
         now = perf_counter()
         took, self._since = max(now - self._since, 1e-9), now
         if self._warm:
-            self.images, self.seconds = self.images + images, self.seconds + took
+            self.count, self.seconds = self.count + count, self.seconds + took
         self._warm = True
-        return images / took
+        return count / took
 
     @property
     def rate(self) -> float | None:
-        """Images per second over all counted steps; None where there was none."""
-        return self.images / self.seconds if self.images else None
+        """Items per second over all counted steps; None where there was none."""
+        return self.count / self.seconds if self.count else None
 
 
 def number(value: float) -> float | None:
@@ -76,25 +78,25 @@ def fit(
     observers: Sequence[Observer] = (),
     save: Callable[[], None] = lambda: None,
 ) -> tuple[Outcome, Clock]:
-    """Train until all steps are made; the outcome on the test images, and the time it took.
+    """Train until all steps are made; the outcome on the data held back, and the time it took.
 
     save
-        Called at the end of each epoch, and when Ctrl-C asks to stop. Then `KeyboardInterrupt` is
+        Called after each evaluation, and when Ctrl-C asks to stop. Then `KeyboardInterrupt` is
         raised, between two steps: what was saved goes on exactly where it was left.
 
     >>> from extensor.train.settings import Settings
     >>> recorder = Recorder()
     >>> outcome, clock = fit(Trainer(Settings(model="mlp", steps=3)), [recorder])
-    >>> outcome.images, [row["kind"] for row in recorder.rows]
+    >>> outcome.answers, [row["kind"] for row in recorder.rows]
     (360, ['train', 'train', 'train', 'test'])
     """
     clock, outcome = Clock(), None
     with Interrupt() as interrupt:
         while not trainer.done:
             _some_steps(trainer, observers, clock, interrupt)
-            if trainer.done or trainer.at_epoch_end:
+            if trainer.due:
                 outcome = trainer.evaluate()
-                _tell(observers, trainer, "test", outcome)
+                _tell(observers, trainer, trainer.problem.words.held, outcome)
             if trainer.at_epoch_end:
                 trainer.next_epoch()
             save()
@@ -106,15 +108,15 @@ def fit(
 def _some_steps(
     trainer: Trainer, observers: Sequence[Observer], clock: Clock, interrupt: Interrupt
 ) -> None:
-    """The rest of the epoch, or as much of it as is asked for."""
+    """The steps up to the next evaluation, or as many of them as are asked for."""
     batches = trainer.batches()
     clock.start()
-    for images, labels in batches:
+    for inputs, labels in batches:
         lr = trainer.optimizer.lr
-        outcome = trainer.step(images, labels)
-        rate = clock.tick(outcome.images)
-        _tell(observers, trainer, "train", outcome, lr=lr, images_per_second=round(rate, 1))
-        if trainer.done or interrupt.asked:
+        outcome = trainer.step(inputs, labels)
+        rate = {trainer.problem.words.rate: round(clock.tick(outcome.answers), 1)}
+        _tell(observers, trainer, "train", outcome, lr=lr, **rate)
+        if trainer.due or interrupt.asked:
             break
     batches.close()
 
@@ -122,8 +124,9 @@ def _some_steps(
 def _tell(
     observers: Sequence[Observer], trainer: Trainer, kind: str, outcome: Outcome, **more: Any
 ) -> None:
-    at = trainer.position
+    at, problem = trainer.position, trainer.problem
+    figure = number(problem.figure(outcome.loss, outcome.accuracy))
     row = {"kind": kind, "step": at.step, "epoch": at.epoch, "loss": number(outcome.loss),
-           "accuracy": outcome.accuracy, "images": outcome.images, **more}  # fmt: skip
+           problem.words.figure: figure, problem.words.items: outcome.answers, **more}  # fmt: skip
     for observer in observers:
         observer.row(row)

@@ -6,6 +6,7 @@ from extensor.errors import CheckpointError, FormatError
 from extensor.io.atomic import write_atomic
 from extensor.train.metrics import read
 from extensor.train.plot import curves
+from extensor.train.problem import Words
 
 
 class Folder:
@@ -34,10 +35,10 @@ class Folder:
         write_atomic(trial, [b"extensor"])
         trial.unlink(missing_ok=True)
 
-    def draw(self, title: str) -> str | None:
+    def draw(self, title: str, words: Words) -> str | None:
         """Draw the curves from the metrics; what to tell the user where that is not possible."""
         try:
-            curves(self.curves, {"training": [read(self.metrics)]}, title)
+            curves(self.curves, {"training": [read(self.metrics)]}, title, words)
         except FormatError as error:
             return str(error)
         return None

@@ -1,4 +1,4 @@
-"""``curves.png``: loss and accuracy by step. matplotlib is loaded when something is drawn."""
+"""``curves.png``: loss and accuracy, or perplexity, by step; matplotlib is loaded only to draw."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from extensor.errors import FormatError
 from extensor.io.atomic import write_atomic
 from extensor.train.fit import Row
+from extensor.train.problem import Words
 
 COLOURS = ("#0b6e99", "#d1495b", "#3a7d44", "#8e5ea2", "#c77d0a", "#5b6770", "#2aa198", "#a05195")
 """One a curve, dark enough for white paper."""
@@ -41,11 +42,12 @@ def series(rows: Sequence[Row], kind: str, name: str) -> tuple[NDArray[Any], NDA
     return np.array(steps, np.int64), np.array(values, np.float64)  # None becomes NaN
 
 
-def curves(path: Path, runs: Runs, title: str) -> None:
-    """Draw loss and accuracy of runs, as a picture in one file.
+def curves(path: Path, runs: Runs, title: str, words: Words) -> None:
+    """Draw loss and figure (see ``Words``) of runs, as a picture in one file.
 
-    One run: training as lines (pale: each step) and the tests as dots. Several: for each label the
-    mean of training losses over its runs, and the mean of test accuracies with their deviation.
+    One run: training as lines (pale: each step), and the data held back as dots. Several: for each
+    label the mean of training losses over its runs, and the mean of the figures on the data held
+    back with their deviation.
 
     Raises ``FormatError`` where matplotlib is not installed, ``CheckpointError`` where the file
     cannot be written.
@@ -62,14 +64,18 @@ def curves(path: Path, runs: Runs, title: str) -> None:
     for number, (label, seeds) in enumerate(runs.items()):
         colour = COLOURS[number % len(COLOURS)]
         if alone:
-            _draw(left, seeds[0], "loss", colour, 1.0)
-            _draw(right, seeds[0], "accuracy", colour, 100.0)
+            _draw(left, seeds[0], "loss", words.held, colour, 1.0)
+            _draw(right, seeds[0], words.figure, words.held, colour, words.factor)
         else:
-            _draw_means(left, right, seeds, label, colour)
+            _draw_means(left, right, seeds, label, words, colour)
     left.set(xlabel="step", ylabel="cross-entropy" if alone else "training loss", yscale="log")
-    right.set(xlabel="step", ylabel="accuracy (%)" if alone else "test accuracy (%)")
-    right.set_ylim(*_limits(runs))
-    right.legend(loc="lower right", frameon=False)
+    right.set(xlabel="step", ylabel=words.label if alone else f"{words.held} {words.label}")
+    if words.factor == 100:
+        right.set_ylim(*_limits(runs, words))
+    else:
+        right.set_yscale("log", base=2)
+        right.yaxis.set_major_formatter("{x:g}")
+    right.legend(loc="best" if words.factor != 100 else "lower right", frameon=False)
     for axes in (left, right):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
@@ -79,22 +85,23 @@ def curves(path: Path, runs: Runs, title: str) -> None:
     write_atomic(path, [picture.getvalue()])
 
 
-def _draw(axes: Any, rows: Sequence[Row], name: str, colour: str, factor: float) -> None:
+def _draw(axes: Any, rows: Sequence[Row], name: str, held: str, colour: str, factor: float) -> None:
     steps, values = series(rows, "train", name)
     axes.plot(steps, factor * values, color=colour, alpha=0.2, lw=0.7)
     axes.plot(steps, factor * _mean(values), color=colour, lw=1.6, label="training")
-    tests, answers = series(rows, "test", name)
-    axes.plot(tests, factor * answers, "o-", color="0.2", ms=4, lw=1, label="test")
+    tests, answers = series(rows, held, name)
+    axes.plot(tests, factor * answers, "o-", color="0.2", ms=4, lw=1, label=held)
 
 
 def _draw_means(
-    left: Any, right: Any, seeds: Sequence[Sequence[Row]], label: str, colour: str
+    left: Any, right: Any, seeds: Sequence[Sequence[Row]], label: str, words: Words, colour: str
 ) -> None:
     steps = series(seeds[0], "train", "loss")[0]
     losses = np.mean([series(rows, "train", "loss")[1] for rows in seeds], axis=0)
     left.plot(steps, _mean(losses), color=colour, lw=1.4)
-    tests = series(seeds[0], "test", "accuracy")[0]
-    answers = 100 * np.array([series(rows, "test", "accuracy")[1] for rows in seeds])
+    tests = series(seeds[0], words.held, words.figure)[0]
+    answers = np.array([series(rows, words.held, words.figure)[1] for rows in seeds])
+    answers *= words.factor
     spread = answers.std(0, ddof=min(1, len(seeds) - 1))
     how = {"fmt": "o-", "color": colour, "ms": 4, "lw": 1.2, "capsize": 3}
     right.errorbar(tests, answers.mean(0), spread, label=label, **how)
@@ -104,8 +111,8 @@ def _mean(values: NDArray[Any]) -> NDArray[Any]:
     return smooth(values, max(1, len(values) // 30))
 
 
-def _limits(runs: Runs) -> tuple[float, float]:
-    """Room for every test and for the upper part of training."""
-    tests = [series(rows, "test", "accuracy")[1] for seeds in runs.values() for rows in seeds]
-    low = 100 * min((float(t.min()) for t in tests if len(t)), default=0.0)
+def _limits(runs: Runs, words: Words) -> tuple[float, float]:
+    """Room for every percentage of the data held back and for the upper part of training."""
+    tests = [series(rows, words.held, words.figure)[1] for seeds in runs.values() for rows in seeds]
+    low = words.factor * min((float(t.min()) for t in tests if len(t)), default=0.0)
     return max(0.0, min(90.0, low - 5.0)), 100.5

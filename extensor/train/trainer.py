@@ -3,20 +3,18 @@
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from extensor.backend import check_device
-from extensor.data import DataLoader
 from extensor.noise import key
 from extensor.ops import cross_entropy
 from extensor.ops.mode import no_grad
 from extensor.tensor import asarray
-from extensor.train.build import AUGMENT, load_data, make_model, make_optimizer, recipe_of
+from extensor.train.build import make_optimizer, recipe_of
 from extensor.train.measure import Memory, memory_of
+from extensor.train.problem import Outcome
+from extensor.train.problems import problem_of
 from extensor.train.settings import Settings
-
-EVALUATE = 500
-"""Test images a forward pass."""
 
 
 @dataclass
@@ -26,7 +24,7 @@ class Position:
     step, epoch, batch
         Steps made, and the epoch and batch that come next.
     loss_sum, correct, seen
-        Over the current epoch: the sum of losses of images, right answers, images.
+        Over the current epoch: the sum of losses of answers, right answers, answers.
     train_loss, train_accuracy
         Of the last whole epoch.
     """
@@ -41,30 +39,18 @@ class Position:
     train_accuracy: float = float("nan")
 
 
-class Outcome(NamedTuple):
-    """What a step, or an evaluation, came to: the mean loss, right answers, images."""
-
-    loss: float
-    correct: int
-    images: int
-
-    @property
-    def accuracy(self) -> float:
-        """Right answers over images."""
-        return self.correct / self.images
-
-
 class Trainer:
     """Everything that a run consists of, made from its settings.
 
-    Randomness is four children of ``key(seed)``: weights, order and augmentation of images,
+    What is learned, and from what, is the affair of its ``problem``.
+    Randomness is four children of ``key(seed)``: weights, order and augmentation of the data,
     rounding (``.fold(step)``, then 0 for the layers and 1 for stored gradients), evaluation.
 
     Raises the errors of the parts: unknown names, missing data, a format without blocks.
 
     >>> trainer = Trainer(Settings(model="mlp", steps=2, recipe="nvfp4-grad"))
     >>> batches = trainer.batches()
-    >>> trainer.step(*next(batches)).images, trainer.position.batch
+    >>> trainer.step(*next(batches)).answers, trainer.position.batch
     (32, 1)
     >>> batches.close()
     """
@@ -74,15 +60,10 @@ class Trainer:
         self.device = check_device(settings.device)
         self.recipe = recipe_of(settings)
         weights, order, self._rounding, self._evaluation = key(settings.seed).split(4)
-        self.model = make_model(settings, self.recipe, weights).to(self.device)
-        self.data, self.test = load_data(settings)
-        self.loader = DataLoader(
-            self.data,
-            batch_size=settings.batch_size or 1,
-            shuffle=True,
-            key=order,
-            transform=AUGMENT if settings.augment else None,
-        )
+        self.problem = problem = problem_of(settings)
+        self.data, self.test = problem.load(settings)
+        self.model = problem.model(settings, self.data, self.recipe, weights).to(self.device)
+        self.loader = problem.loader(settings, self.data, order)
         self.total = settings.steps or (settings.epochs or 1) * len(self.loader)
         self.optimizer = make_optimizer(settings, self.model.parameters(), self.total)
         self.position = Position()
@@ -98,17 +79,25 @@ class Trainer:
         """Whether the epoch has no batch left."""
         return self.position.batch >= len(self.loader)
 
+    @property
+    def due(self) -> bool:
+        """Whether an evaluation is due: at the end, after an epoch, every so many steps."""
+        every = self.settings.evaluate_every
+        often = every is not None and self.position.step % every == 0
+        return self.done or self.at_epoch_end or often
+
     def batches(self) -> Generator[tuple[Any, Any], None, None]:
-        """What is left of the epoch: images float32 (B, 1, 28, 28), labels int64 (B,)."""
+        """What is left of the epoch: inputs and labels, such as images float32 (B, 1, 28, 28)
+        and int64 (B,)."""
         with closing(self.loader.epoch(self.position.epoch, self.position.batch)) as batches:  # type: ignore[type-var]
             yield from batches
 
-    def step(self, images: Any, labels: Any) -> Outcome:
+    def step(self, inputs: Any, labels: Any) -> Outcome:
         """Forward, backward, update; the position moves on by one batch."""
         at = self.position
         own = self._rounding.fold(at.step)
         labels = asarray(labels, device=self.device)
-        logits = self.model(asarray(images, device=self.device), key=own.fold(0))
+        logits = self.model(asarray(inputs, device=self.device), key=own.fold(0))
         loss = cross_entropy(logits, labels)
         loss.backward(key=own.fold(1))
         self.optimizer.step()
@@ -117,8 +106,8 @@ class Trainer:
         self.optimizer.zero_grad()
         out = _outcome(loss, logits, labels)
         at.step, at.batch = at.step + 1, at.batch + 1
-        at.loss_sum += out.loss * out.images
-        at.correct, at.seen = at.correct + out.correct, at.seen + out.images
+        at.loss_sum += out.loss * out.answers
+        at.correct, at.seen = at.correct + out.correct, at.seen + out.answers
         at.train_loss, at.train_accuracy = at.loss_sum / at.seen, at.correct / at.seen
         return out
 
@@ -128,21 +117,20 @@ class Trainer:
         at.epoch, at.batch, at.loss_sum, at.correct, at.seen = at.epoch + 1, 0, 0.0, 0, 0
 
     def evaluate(self) -> Outcome:
-        """The model on all test images, without a graph."""
-        images, labels = self.test.normalised(), self.test.labels
-        loss, correct = 0.0, 0
+        """The model on all the data held back, without a graph."""
+        loss, correct, count = 0.0, 0, 0
         self.model.eval()
         with no_grad():
-            for first in range(0, len(labels), EVALUATE):
-                part = slice(first, first + EVALUATE)
-                own = asarray(labels[part], device=self.device)
-                logits = self.model(asarray(images[part], device=self.device), key=self._evaluation)
+            for inputs, labels in self.problem.held_batches(self.test):
+                own = asarray(labels, device=self.device)
+                logits = self.model(asarray(inputs, device=self.device), key=self._evaluation)
                 out = _outcome(cross_entropy(logits, own), logits, own)
-                loss, correct = loss + out.loss * out.images, correct + out.correct
+                loss += out.loss * out.answers
+                correct, count = correct + out.correct, count + out.answers
         self.model.train()
-        return Outcome(loss / len(labels), correct, len(labels))
+        return Outcome(loss / count, correct, count)
 
 
 def _outcome(loss: Any, logits: Any, labels: Any) -> Outcome:
-    right = (logits.array().argmax(1) == labels.array()).sum()
-    return Outcome(loss.item(), int(right), len(labels))
+    right = (logits.array().argmax(-1) == labels.array()).sum()
+    return Outcome(loss.item(), int(right), labels.size)
