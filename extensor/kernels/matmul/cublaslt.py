@@ -56,20 +56,24 @@ def library() -> ctypes.CDLL:
     )
 
 
-def _call(name: str, *args: Any) -> None:
+def call(name: str, *args: Any) -> None:
+    """Call a function of the library; DispatchError with its status where it fails."""
     status = getattr(library(), name)(*args)
     if status:
         raise DispatchError(f"matmul: {name} failed with status {status}")
 
 
 @cache
-def _handle() -> ctypes.c_void_p:
-    handle = ctypes.c_void_p()
-    _call("cublasLtCreate", ctypes.byref(handle))
-    return handle
+def handle() -> ctypes.c_void_p:
+    """The one cuBLASLt context of this process."""
+    made = ctypes.c_void_p()
+    call("cublasLtCreate", ctypes.byref(made))
+    return made
 
 
-class _Heuristic(ctypes.Structure):
+class Heuristic(ctypes.Structure):
+    """cublasLtMatmulHeuristicResult_t: an algorithm, and the workspace that it wants."""
+
     _fields_ = (
         ("algorithm", ctypes.c_uint64 * 8),
         ("workspace", ctypes.c_size_t),
@@ -79,16 +83,18 @@ class _Heuristic(ctypes.Structure):
     )
 
 
-def _layout(kind: int, rows: int, columns: int) -> ctypes.c_void_p:
-    layout = ctypes.c_void_p()
+def layout(kind: int, rows: int, columns: int) -> ctypes.c_void_p:
+    """A dense column-major matrix of a type."""
+    made = ctypes.c_void_p()
     shape = ctypes.c_uint64(rows), ctypes.c_uint64(columns), ctypes.c_int64(rows)
-    _call("cublasLtMatrixLayoutCreate", ctypes.byref(layout), kind, *shape)
-    return layout
+    call("cublasLtMatrixLayoutCreate", ctypes.byref(made), kind, *shape)
+    return made
 
 
-def _set(description: ctypes.c_void_p, what: int, value: Any) -> None:
+def set_attribute(description: ctypes.c_void_p, what: int, value: Any) -> None:
+    """Set one attribute of a product's description."""
     size = ctypes.c_size_t(ctypes.sizeof(value))
-    _call("cublasLtMatmulDescSetAttribute", description, what, ctypes.byref(value), size)
+    call("cublasLtMatmulDescSetAttribute", description, what, ctypes.byref(value), size)
 
 
 class Product(NamedTuple):
@@ -98,46 +104,43 @@ class Product(NamedTuple):
     a: ctypes.c_void_p
     b: ctypes.c_void_p
     y: ctypes.c_void_p
-    chosen: _Heuristic
+    chosen: Heuristic
+
+
+def choose(
+    description: ctypes.c_void_p, first: Any, second: Any, answer: Any, shapes: str
+) -> Heuristic:
+    """The algorithm that cuBLASLt would take; DispatchError that names the shapes where none."""
+    preference, chosen, count = ctypes.c_void_p(), Heuristic(), ctypes.c_int()
+    call("cublasLtMatmulPreferenceCreate", ctypes.byref(preference))
+    room = ctypes.c_size_t(WORKSPACE)
+    call(
+        "cublasLtMatmulPreferenceSetAttribute",
+        preference, _PREFERENCE_WORKSPACE, ctypes.byref(room), ctypes.c_size_t(8),
+    )  # fmt: skip
+    call(
+        "cublasLtMatmulAlgoGetHeuristic",
+        handle(), description, first, second, answer, answer, preference, 1,
+        ctypes.byref(chosen), ctypes.byref(count),
+    )  # fmt: skip
+    call("cublasLtMatmulPreferenceDestroy", preference)
+    if not count.value:
+        raise DispatchError(f"matmul: cuBLASLt has no product {shapes}")
+    return chosen
 
 
 @cache
 def product(m: int, n: int, k: int, a: int, b: int, on_device: bool) -> Product:
     """The plan of a product; DispatchError where cuBLASLt has none (FP8: k a multiple of 16)."""
-    description, preference = ctypes.c_void_p(), ctypes.c_void_p()
-    _call("cublasLtMatmulDescCreate", ctypes.byref(description), _COMPUTE_32F, R_32F)
-    _set(description, _TRANSA, ctypes.c_int32(1))
-    _set(description, _POINTER_MODE, ctypes.c_int32(int(on_device)))
+    description = ctypes.c_void_p()
+    call("cublasLtMatmulDescCreate", ctypes.byref(description), _COMPUTE_32F, R_32F)
+    set_attribute(description, _TRANSA, ctypes.c_int32(1))
+    set_attribute(description, _POINTER_MODE, ctypes.c_int32(int(on_device)))
     if BYTES[a] == 1:  # so that the choice is one for scaled products; the addresses come later
-        _set(description, _A_SCALE, ctypes.c_void_p(256))
-        _set(description, _B_SCALE, ctypes.c_void_p(256))
-    _call("cublasLtMatmulPreferenceCreate", ctypes.byref(preference))
-    room = ctypes.c_size_t(WORKSPACE)
-    _call(
-        "cublasLtMatmulPreferenceSetAttribute",
-        preference,
-        _PREFERENCE_WORKSPACE,
-        ctypes.byref(room),
-        ctypes.c_size_t(8),
-    )
-    layouts = _layout(b, k, n), _layout(a, k, m), _layout(R_32F, n, m)
-    chosen, count = _Heuristic(), ctypes.c_int()
-    _call(
-        "cublasLtMatmulAlgoGetHeuristic",
-        _handle(),
-        description,
-        layouts[0],
-        layouts[1],
-        layouts[2],
-        layouts[2],
-        preference,
-        1,
-        ctypes.byref(chosen),
-        ctypes.byref(count),
-    )
-    _call("cublasLtMatmulPreferenceDestroy", preference)
-    if not count.value:
-        raise DispatchError(f"matmul: cuBLASLt has no product ({m}, {k}) x ({n}, {k})")
+        set_attribute(description, _A_SCALE, ctypes.c_void_p(256))
+        set_attribute(description, _B_SCALE, ctypes.c_void_p(256))
+    layouts = layout(b, k, n), layout(a, k, m), layout(R_32F, n, m)
+    chosen = choose(description, *layouts, f"({m}, {k}) x ({n}, {k})")
     return Product(description, layouts[1], layouts[0], layouts[2], chosen)
 
 
@@ -168,8 +171,8 @@ def multiply(
     m, k = a.shape
     plan = product(m, b.shape[0], k, *kinds, factor is not None)
     if scales:
-        _set(plan.description, _A_SCALE, ctypes.c_void_p(scales[1]))
-        _set(plan.description, _B_SCALE, ctypes.c_void_p(scales[0]))
+        set_attribute(plan.description, _A_SCALE, ctypes.c_void_p(scales[1]))
+        set_attribute(plan.description, _B_SCALE, ctypes.c_void_p(scales[0]))
     if factor is None:
         alpha: Any = ctypes.byref(ctypes.c_float(1.0))
         beta: Any = ctypes.byref(ctypes.c_float(float(add)))
@@ -178,9 +181,9 @@ def multiply(
         alpha, beta = ctypes.c_void_p(int(pointer(factor))), ctypes.c_void_p(table + 4 * add)
     room = cupy().empty(max(plan.chosen.workspace, 1), "uint8")
     result = ctypes.c_void_p(int(pointer(y)))
-    _call(
+    call(
         "cublasLtMatmul",
-        _handle(),
+        handle(),
         plan.description,
         alpha,
         ctypes.c_void_p(int(pointer(b))),

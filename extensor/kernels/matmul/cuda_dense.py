@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from extensor.backend import contiguous, cupy, pointer, stream_pointer
-from extensor.errors import DispatchError
 from extensor.kernels.matmul import cublaslt as lt
 
 R_64F = 1
@@ -38,28 +37,14 @@ def supported(a: Any, b: Any) -> bool:
 def _plan(m: int, n: int, k: int, turn_a: bool, turn_b: bool, dtype: Any) -> lt.Product:
     """Description, layouts and algorithm of y (m, n) = a (m, k) b (k, n); ``turn``: by its transpose."""  # noqa: E501
     compute, kind = _COMPUTE[dtype]
-    description, preference = ctypes.c_void_p(), ctypes.c_void_p()
-    lt._call("cublasLtMatmulDescCreate", ctypes.byref(description), compute, kind)
-    lt._set(description, _TRANSA, ctypes.c_int32(int(turn_b)))
-    lt._set(description, _TRANSB, ctypes.c_int32(int(turn_a)))
-    first = lt._layout(kind, *((k, n) if turn_b else (n, k)))
-    second = lt._layout(kind, *((m, k) if turn_a else (k, m)))
-    answer = lt._layout(kind, n, m)
-    lt._call("cublasLtMatmulPreferenceCreate", ctypes.byref(preference))
-    room = ctypes.c_size_t(lt.WORKSPACE)
-    lt._call(
-        "cublasLtMatmulPreferenceSetAttribute",
-        preference, lt._PREFERENCE_WORKSPACE, ctypes.byref(room), ctypes.c_size_t(8),
-    )  # fmt: skip
-    chosen, count = lt._Heuristic(), ctypes.c_int()
-    lt._call(
-        "cublasLtMatmulAlgoGetHeuristic",
-        lt._handle(), description, first, second, answer, answer, preference, 1,
-        ctypes.byref(chosen), ctypes.byref(count),
-    )  # fmt: skip
-    lt._call("cublasLtMatmulPreferenceDestroy", preference)
-    if not count.value:
-        raise DispatchError(f"matmul: cuBLASLt has no product ({m}, {k}) x ({k}, {n})")
+    description = ctypes.c_void_p()
+    lt.call("cublasLtMatmulDescCreate", ctypes.byref(description), compute, kind)
+    lt.set_attribute(description, _TRANSA, ctypes.c_int32(int(turn_b)))
+    lt.set_attribute(description, _TRANSB, ctypes.c_int32(int(turn_a)))
+    first = lt.layout(kind, *((k, n) if turn_b else (n, k)))
+    second = lt.layout(kind, *((m, k) if turn_a else (k, m)))
+    answer = lt.layout(kind, n, m)
+    chosen = lt.choose(description, first, second, answer, f"({m}, {k}) x ({k}, {n})")
     return lt.Product(description, second, first, answer, chosen)
 
 
@@ -88,9 +73,9 @@ def dense(a: Any, b: Any, out: Any = None) -> Any:
     one, zero = real(1.0), real(0.0)
     room = library.empty(max(plan.chosen.workspace, 1), np.uint8)
     address = [ctypes.c_void_p(int(pointer(x))) for x in (b, a, place, room)]
-    lt._call(
+    lt.call(
         "cublasLtMatmul",
-        lt._handle(), plan.description, ctypes.byref(one), address[0], plan.b,
+        lt.handle(), plan.description, ctypes.byref(one), address[0], plan.b,
         address[1], plan.a, ctypes.byref(zero), address[2], plan.y, address[2], plan.y,
         ctypes.byref(plan.chosen), address[3], ctypes.c_size_t(room.nbytes),
         ctypes.c_void_p(stream_pointer()),
