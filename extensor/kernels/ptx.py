@@ -95,9 +95,6 @@ store128 = instruction(
 )
 store64 = instruction("st.global.v2.u32 [$0], {$1,$2};", (), (_u64, _u32, _u32), volatile=True)
 store32 = instruction("st.global.u32 [$0], $1;", (), (_u64, _u32), volatile=True)
-store16 = instruction(
-    "{ .reg .b16 t; cvt.u16.u32 t, $1; st.global.u16 [$0], t; }", (), (_u64, _u32), volatile=True
-)
 store8 = instruction(
     "{ .reg .b16 t; cvt.u16.u32 t, $1; st.global.u8 [$0], t; }", (), (_u64, _u32), volatile=True
 )

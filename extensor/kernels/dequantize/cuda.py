@@ -8,11 +8,11 @@ import numpy as np
 from numba import cuda, types
 
 from extensor.backend import cupy, pointer
-from extensor.errors import DTypeError, ShapeError
 from extensor.formats import Element
 from extensor.kernels import ptx
 from extensor.kernels.cuda import blocks_for, cuda_kernel
 from extensor.kernels.dequantize.cuda_fast import dequantize_fast_cuda
+from extensor.kernels.dequantize.dispatch import output_for
 from extensor.kernels.dequantize.general import value_table
 from extensor.kernels.memory import read_f32, read_f64, write_f32, write_f64
 from extensor.kernels.pack_cuda import code_of
@@ -63,15 +63,7 @@ def device_table(element: Element) -> Any:
 def dequantize(p: Packed, dtype: Any = np.float32, *, out: Any = None) -> Any:
     """`extensor.kernels.dequantize.dispatch.dequantize` of packed rows on the device."""
     library = cupy()
-    given = np.dtype(dtype) if out is None else out.dtype
-    if given not in (np.float32, np.float64):
-        raise DTypeError(f"dequantize: dtype {given}; allowed: float32, float64")
-    if out is None:
-        out = library.empty((p.rows, p.length), given)
-    elif out.shape != (p.rows, p.length) or not out.flags.c_contiguous:
-        raise ShapeError(
-            f"dequantize: out of shape {out.shape}; allowed: C-contiguous {(p.rows, p.length)}"
-        )
+    out = output_for(p, dtype, out, library.empty)
     if dequantize_fast_cuda(p, out):
         return out
     scales = p.scales

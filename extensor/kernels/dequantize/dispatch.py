@@ -11,6 +11,20 @@ from extensor.kernels.dequantize.general import decode_blocks, scale_values, val
 from extensor.kernels.packed import Packed
 
 
+def output_for(p: Packed, dtype: Any, out: Any, empty: Any) -> Any:
+    """Where to decode to: ``out`` if it fits, or what ``empty(shape, dtype)`` makes."""
+    given = np.dtype(dtype) if out is None else out.dtype
+    if given not in (np.float32, np.float64):
+        raise DTypeError(f"dequantize: dtype {given}; allowed: float32, float64")
+    if out is None:
+        return empty((p.rows, p.length), given)
+    if out.shape != (p.rows, p.length) or not out.flags.c_contiguous:
+        raise ShapeError(
+            f"dequantize: out of shape {out.shape}; allowed: C-contiguous {(p.rows, p.length)}"
+        )
+    return out
+
+
 def dequantize(
     p: Packed, dtype: Any = np.float32, *, out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
@@ -29,15 +43,7 @@ def dequantize(
     >>> dequantize(p).tolist()
     [[2.0, 12.0, 2.0, 12.0, 2.0]]
     """
-    given = np.dtype(dtype) if out is None else out.dtype
-    if given not in (np.float32, np.float64):
-        raise DTypeError(f"dequantize: dtype {given}; allowed: float32, float64")
-    if out is None:
-        out = np.empty((p.rows, p.length), given)
-    elif out.shape != (p.rows, p.length) or not out.flags.c_contiguous:
-        raise ShapeError(
-            f"dequantize: out of shape {out.shape}; allowed: C-contiguous {(p.rows, p.length)}"
-        )
+    out = output_for(p, dtype, out, np.empty)
     if out.size and out.dtype == np.float32 and supports(p.fmt):
         dequantize_fast(p, out)
     elif out.size:
