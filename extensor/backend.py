@@ -5,13 +5,17 @@ own functions (NEP 13 and 18), so an op that is written with ``np.`` runs where 
 this module adds what has no operand to go by: creation, transfer, streams and addresses.
 """
 
+import threading
+from ctypes import addressof, c_size_t, c_uint64, create_string_buffer
 from functools import cache
+from struct import Struct
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from extensor.errors import DispatchError, GraphError
+from extensor.ghost import Ghost
 
 LIBRARIES = {"cpu": "numpy", "cuda": "cupy"}
 """The array library of each device, by name."""
@@ -103,7 +107,8 @@ def as_array(numbers: Any) -> Array:
     >>> as_array(3).shape
     ()
     """
-    return numbers if hasattr(numbers, "__cuda_array_interface__") else np.asarray(numbers)
+    kept = type(numbers) is Ghost or hasattr(numbers, "__cuda_array_interface__")
+    return numbers if kept else np.asarray(numbers)
 
 
 def from_dlpack(obj: Any) -> Array:
@@ -123,6 +128,8 @@ def erf(x: Array) -> Array:
         from cupyx.scipy.special import erf as run
 
         return run(x.astype(np.float64)).astype(x.dtype)
+    if type(x) is Ghost:
+        return np.empty_like(x)
     from extensor.kernels.gelu import erf as loop
 
     return loop(np.asarray(x))
@@ -130,6 +137,8 @@ def erf(x: Array) -> Array:
 
 def contiguous(array: Array) -> Array:
     """The array in C order, copied where it is not."""
+    if type(array) is Ghost:
+        return array.contiguous()
     return library_of(array).ascontiguousarray(array)
 
 
@@ -143,6 +152,43 @@ def pointer(array: Array) -> np.uint64:
 def stream_pointer() -> int:
     """The handle of the CUDA stream that work is queued on; 0 is the default stream."""
     return int(cupy().cuda.get_current_stream().ptr)
+
+
+def current_device() -> int:
+    """The number of the GPU that work is queued on."""
+    return int(cupy().cuda.runtime.getDevice())
+
+
+class _Call(threading.local):
+    """Where this thread puts the arguments of a launch: a buffer, and the driver's list for it.
+
+    Source: NVIDIA, "CUDA Driver API", cuLaunchKernel: CU_LAUNCH_PARAM_BUFFER_POINTER (1), _SIZE (2).
+    """
+
+    def __init__(self) -> None:
+        self.buffer, self.size = create_string_buffer(4096), c_size_t(0)
+        self.list = (c_uint64 * 5)(1, addressof(self.buffer), 2, addressof(self.size), 0)
+        self.address = addressof(self.list)
+
+
+_call = _Call()
+
+
+def launch(
+    kernel: int, blocks: tuple[int, int], threads: int, shared: int, layout: Struct, values: Any
+) -> None:
+    """Queue a kernel, given by the driver's handle, on the current stream.
+
+    shared
+        Bytes of dynamic shared memory.
+    layout, values
+        The arguments, as C lays out a struct of them; at most 4096 bytes.
+    """
+    layout.pack_into(_call.buffer, 0, *values)
+    _call.size.value = layout.size
+    cupy().cuda.driver.launchKernel(
+        kernel, *blocks, 1, threads, 1, 1, shared, stream_pointer(), 0, _call.address
+    )
 
 
 def synchronize() -> None:

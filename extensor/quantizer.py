@@ -6,6 +6,7 @@ prescale and what happens to values that are not finite (design: numerics, secti
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,8 @@ def rows_view(x: Any, axis: int, tile: bool) -> tuple[Any, tuple[int, int, int]]
     For tiles R is the axis beside K; for blocks along an axis that is last, everything else is R.
     """
     shape = x.shape
-    inner = int(np.prod(shape[axis + 1 :], dtype=np.int64))
-    outer = int(np.prod(shape[:axis], dtype=np.int64))
+    inner = prod(shape[axis + 1 :])
+    outer = prod(shape[:axis])
     k = shape[axis]
     if tile and axis == x.ndim - 1 and x.ndim > 1:
         r = shape[-2]

@@ -139,10 +139,11 @@ def torch_step(batch: int, graph: bool) -> Callable[[], Any] | None:
     if not graph:
         return step
     side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(3):
             step()
-    torch.cuda.synchronize()
+    torch.cuda.synchronize()  # before a capture: nothing may be under way
     captured = torch.cuda.CUDAGraph()
     with torch.cuda.graph(captured):
         step()

@@ -15,6 +15,7 @@ from extensor.backend import contiguous, cupy, pointer
 from extensor.errors import DTypeError
 from extensor.kernels.cuda import blocks_for, cuda_kernel
 from extensor.kernels.index_cuda import (
+    LIMIT,
     behind_window,
     divisor,
     first_window,
@@ -37,11 +38,11 @@ from extensor.kernels.window import Pair, four, out_size, same
 
 THREADS, EACH = 256, 8
 _u64, _u32, _i64 = types.uint64, types.uint32, types.int64
-_0, _1, _OUTSIDE = np.uint32(0), np.uint32(1), np.uint32(0xFFFFFFFF)
+_0, _1, OUTSIDE = np.uint32(0), np.uint32(1), np.uint32(0xFFFFFFFF)
 
 
 @njit()
-def _tap(column: Any, geo: Any) -> Any:
+def tap(column: Any, geo: Any) -> Any:
     """(channel, u - ph, v - pw) of a column of the patches; below 0: very large."""
     area, line, steps = row_of(geo, 1), row_of(geo, 2), row_of(geo, 8)
     channel = quotient(column, area[1], area[2])
@@ -52,24 +53,24 @@ def _tap(column: Any, geo: Any) -> Any:
 
 
 @njit()
-def _place(t: Any, geo: Any) -> Any:
+def place(t: Any, geo: Any) -> Any:
     """(first plane of the image, i sh, j sw) of a row of the patches."""
     places, wide, steps = row_of(geo, 3), row_of(geo, 4), row_of(geo, 8)
     image = quotient(t, places[1], places[2])
-    place = np.uint32(t - np.uint32(image * places[0]))
-    i = quotient(place, wide[1], wide[2])
-    j = np.uint32(place - np.uint32(i * wide[0]))
+    at = np.uint32(t - np.uint32(image * places[0]))
+    i = quotient(at, wide[1], wide[2])
+    j = np.uint32(at - np.uint32(i * wide[0]))
     return np.uint32(image * row_of(geo, 0)[3]), np.uint32(i * steps[0]), np.uint32(j * steps[1])
 
 
 @njit()
-def _pixel(place: Any, tap: Any, geo: Any) -> Any:
-    """Where the entry of a row and a column comes from, or _OUTSIDE."""
+def pixel(at: Any, by: Any, geo: Any) -> Any:
+    """Where the entry of a row (its `place`) and a column (its `tap`) comes from, or OUTSIDE."""
     h, w = row_of(geo, 1)[3], row_of(geo, 4)[3]
-    y, z = np.uint32(place[1] + tap[1]), np.uint32(place[2] + tap[2])
+    y, z = np.uint32(at[1] + by[1]), np.uint32(at[2] + by[2])
     if y >= h or z >= w:
-        return _OUTSIDE
-    line = np.uint32(np.uint32(np.uint32(place[0] + tap[0]) * h) + y)
+        return OUTSIDE
+    line = np.uint32(np.uint32(np.uint32(at[0] + by[0]) * h) + y)
     return np.uint32(np.uint32(line * w) + z)
 
 
@@ -78,12 +79,12 @@ def _copy(x: Any, source: Any, out: Any, to: Any, width: Any) -> Any:
     """Copy a number of 4 or 8 bytes; zero where it comes from outside."""
     if width == np.uint32(4):
         value = np.int32(0)
-        if source != _OUTSIDE:
+        if source != OUTSIDE:
             value = read_i32(x + np.uint64(4) * np.uint64(source))
         write_i32(out + np.uint64(4) * to, value)
     else:
         long = np.int64(0)
-        if source != _OUTSIDE:
+        if source != OUTSIDE:
             long = read_i64(x + np.uint64(8) * np.uint64(source))
         write_i64(out + np.uint64(8) * to, long)
 
@@ -109,11 +110,11 @@ def gather_rows(  # type: ignore[no-untyped-def]
     length = row_of(geo, 0)[0]
     if row >= band or column >= length:
         return
-    tap = _tap(column, geo)
+    by = tap(column, geo)
     t = np.uint32(np.uint32(group * np.uint32(band * np.uint32(EACH))) + row)
     for _ in range(EACH):
         if t < rows:
-            source = _pixel(_place(t, geo), tap, geo)
+            source = pixel(place(t, geo), by, geo)
             _copy(x, source, out, np.uint64(np.uint32(np.uint32(t * length) + column)), width)
         t = np.uint32(t + band)
 
@@ -134,11 +135,11 @@ def gather_columns(  # type: ignore[no-untyped-def]
     t = np.uint32(t + np.uint32(cuda.threadIdx.x))
     if t >= count:
         return
-    place, length = _place(t, geo), row_of(geo, 0)[0]
+    at, length = place(t, geo), row_of(geo, 0)[0]
     column = np.uint32(group * np.uint32(EACH))
     for _ in range(EACH):
         if column < length:
-            source = _pixel(place, _tap(column, geo), geo)
+            source = pixel(at, tap(column, geo), geo)
             _copy(x, source, out, np.uint64(column) * pitch + np.uint64(t), width)
         column = np.uint32(column + _1)
 
@@ -147,8 +148,11 @@ def gather_columns(  # type: ignore[no-untyped-def]
 def _sum(
     read: Any, size: Any, zero: Any, cols: Any, image: Any, at: Any, y: Any, z: Any, g: Any
 ) -> Any:
-    """The copies of a padded pixel (y, z), in the order (i, j). at: (c kh) kw; g: rows."""
-    row, line, places, wide, steps, apart = g
+    """The copies of a padded pixel (y, z), in the order (i, j). at: (c kh) kw; g: rows.
+
+    The first of g: how many entries apart neighbouring rows and columns lie.
+    """
+    step, line, places, wide, steps, apart = g
     total = zero
     i = first_window(y, line[3], apart[0], apart[1])
     bottom = behind_window(y, places[3], apart[0], apart[1])
@@ -160,31 +164,34 @@ def _sum(
         j = left
         while j < right:
             v = np.uint32(z - np.uint32(j * steps[1]))
-            entry = np.uint32(np.uint32(t + j) * row[0])
-            entry = np.uint32(entry + np.uint32(np.uint32(at + np.uint32(u * line[0])) + v))
+            column = np.uint32(np.uint32(at + np.uint32(u * line[0])) + v)
+            entry = np.uint32(np.uint32(np.uint32(t + j) * step[0]) + np.uint32(column * step[1]))
             total = total + read(cols + size * np.uint64(entry))
             j = np.uint32(j + _1)
         i = np.uint32(i + _1)
     return total
 
 
-@cuda_kernel(_u64, _u32, _u64, _u32, _u64)
-def sum_copies(cols: Any, width: Any, geo: Any, cells: Any, out: Any):  # type: ignore[no-untyped-def]
-    """One pixel of (N, C, H, W) a thread."""
+@cuda_kernel(_u64, _u32, _u64, _u32, _u32, _u32, _u64)
+def sum_copies(  # type: ignore[no-untyped-def]
+    cols: Any, width: Any, geo: Any, down: Any, across: Any, cells: Any, out: Any
+):
+    """One pixel of (N, C, H, W) a thread; rows of the patches are ``down`` entries apart, columns
+    ``across``."""
     cell = np.uint32(cuda.blockIdx.x * THREADS + cuda.threadIdx.x)
     if cell >= cells:
         return
-    row, area, line, places = row_of(geo, 0), row_of(geo, 1), row_of(geo, 2), row_of(geo, 3)
-    wide, plane, across = row_of(geo, 4), row_of(geo, 5), row_of(geo, 6)
+    area, line, places = row_of(geo, 1), row_of(geo, 2), row_of(geo, 3)
+    wide, plane, length = row_of(geo, 4), row_of(geo, 5), row_of(geo, 6)
     channels, steps, apart = row_of(geo, 7), row_of(geo, 8), row_of(geo, 9)
     p = quotient(cell, plane[1], plane[2])
     rest = np.uint32(cell - np.uint32(p * plane[0]))
-    y = quotient(rest, across[1], across[2])
-    z = np.uint32(rest - np.uint32(y * across[0]))
+    y = quotient(rest, length[1], length[2])
+    z = np.uint32(rest - np.uint32(y * length[0]))
     image = quotient(p, channels[1], channels[2])
     at = np.uint32(np.uint32(p - np.uint32(image * channels[0])) * area[0])
     y, z = np.uint32(y + steps[2]), np.uint32(z + steps[3])
-    g = (row, line, places, wide, steps, apart)
+    g = ((down, across), line, places, wide, steps, apart)
     if width == np.uint32(4):
         total = _sum(read_f32, np.uint64(4), np.float32(0), cols, image, at, y, z, g)
         write_f32(out + np.uint64(4) * np.uint64(cell), total)
@@ -253,14 +260,19 @@ def fold(
     out = out_size("fold", (h, w), kernel, stride, padding)
     t, k = out[0] * out[1], c * kernel[0] * kernel[1]
     same("fold", "cols", cols.shape, (n * t, k))
-    width, cols = _width("fold", cols), contiguous(cols)
+    width = _width("fold", cols)
+    turned = cols.T.flags.c_contiguous and cols.size < LIMIT
+    cols = cols if turned else contiguous(cols)
+    down, across = (1, n * t) if turned else (k, 1)
     dx = cupy().empty((n, c, h, w), cols.dtype)
     if not dx.size:
         return dx
     geo = geometry((c, h, w), kernel, stride, padding, out)
-    for first, count in spans("fold", n, max(t * k, c * h * w)):
+    runs = [(0, n)] if turned else spans("fold", n, max(t * k, c * h * w))
+    for first, count in runs:
         sum_copies.launch(
             blocks_for(count * c * h * w, THREADS), THREADS,
-            pointer(cols[first * t :]), width, pointer(geo), count * c * h * w, pointer(dx[first:]),
+            pointer(cols[first * t :]), width, pointer(geo), down, across, count * c * h * w,
+            pointer(dx[first:]),
         )  # fmt: skip
     return dx

@@ -24,6 +24,7 @@ from extensor.kernels.index_cuda import (
 from extensor.kernels.memory import read_f32, read_f64, write_f32, write_f64
 from extensor.kernels.pool import reference
 from extensor.kernels.pool.api import geometry as check
+from extensor.kernels.pool_quad_cuda import largest, largest_grad, quads
 from extensor.kernels.window import Pair, same
 
 THREADS = 256
@@ -228,6 +229,8 @@ def max_pool2d(x: Any, kernel: Pair, stride: Pair | None = None, padding: Pair =
     step, out = check("max_pool2d", x.shape, kernel, stride, padding)
     if not _plain(x):
         return reference.max_pool2d(x, kernel, step, padding, out)
+    if quads(x, kernel, step, padding):
+        return largest(x)
     return _windows(largest_of, "max_pool2d", x, kernel, step, padding, out)
 
 
@@ -241,6 +244,8 @@ def max_pool2d_grad(
         same(op, name, a.shape, (*x.shape[:2], *out))
     if not _plain(g, x, y):
         return reference.max_pool2d_grad(g, x, y, kernel, step, padding)
+    if quads(x, kernel, step, padding):
+        return largest_grad(contiguous(g), x, contiguous(y))
     return _gradient(op, g, x, y, x.shape, kernel, step, padding)
 
 

@@ -105,3 +105,26 @@ sub = instruction("sub.rn.f32 $0, $1, $2;", (_f32,), (_f32, _f32))
 # Bits of a float32 and back.
 bits32 = instruction("mov.b32 $0, $1;", (_u32,), (_f32,))
 float32_of = instruction("mov.b32 $0, $1;", (_f32,), (_u32,))
+
+
+def shared_room(name: str, size: int) -> Any:
+    """A device function that gives the shared address (uint32) of ``size`` bytes, aligned to 16.
+
+    name
+        Of the variable in the module; one name is one room.
+    """
+
+    @intrinsic
+    def room(typing: Any) -> Any:
+        def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
+            kind = ir.ArrayType(ir.IntType(8), size)
+            found = b.module.globals.get(name)
+            if found is None:
+                found = ir.GlobalVariable(b.module, kind, name, addrspace=3)
+                found.linkage, found.align = "internal", 16
+                found.initializer = ir.Constant(kind, ir.Undefined)
+            return b.ptrtoint(found, ir.IntType(32))
+
+        return types.uint32(), generate
+
+    return room

@@ -8,6 +8,7 @@ second-level cache, and the quantizer's tile loop runs on that.
 The image is copied once, padded with zeros, so that gathering needs no bounds.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -117,6 +118,8 @@ def quantize_patches(
     key: Key | None = None,
     along: Literal["K", "T"] = "K",
     offset: int = 0,
+    hadamard: int = 0,
+    signs: Sequence[int] = (),
 ) -> Packed:
     """The patches of an image, quantized: bit for bit ``quantize`` of ``im2col.patches``.
 
@@ -130,6 +133,8 @@ def quantize_patches(
         blocks along T = N Ho Wo.
     offset
         Of the logical index, which is row-major in (T, K) for both.
+    hadamard, signs
+        Rotate by blocks of n first, along the blocks; the whole patch matrix is then made.
 
     >>> from extensor.formats import MXFP4
     >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
@@ -147,11 +152,13 @@ def quantize_patches(
     t, k = n * out[0] * out[1], c * kernel[0] * kernel[1]
     ready = prepare(fmt, choice)
     fused = ready.fast and ready.divide is None and x.dtype == np.float32 and t * k > 0
+    fused = fused and not hadamard
     if not fused or (choice.nonfinite == "raise" and not np.isfinite(x).all()):
         matrix = patches(x, kernel, stride, padding)
         if along == "K":
-            return quantize(matrix[None], fmt, choice, key, None, offset)
-        return quantize(matrix.T[None], fmt, choice, key, (0, 1, k), offset)
+            return quantize(matrix[None], fmt, choice, key, None, offset, hadamard, tuple(signs))
+        strides = (0, 1, k)
+        return quantize(matrix.T[None], fmt, choice, key, strides, offset, hadamard, tuple(signs))
     image = padded(x, padding)
     if along == "K":
         pitch = fmt.blocks(k) * fmt.length

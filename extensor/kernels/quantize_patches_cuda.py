@@ -1,6 +1,12 @@
-"""``quantize`` of patches on CUDA: the patch matrix is written, then quantized."""
+"""``quantize`` of patches on CUDA: E2M1 blocks straight from the images, bit for bit the CPU's.
 
+What the fused kernels lack (other formats and roundings) is written out as a matrix first.
+"""
+
+from collections.abc import Sequence
 from typing import Any, Literal
+
+import numpy as np
 
 from extensor.errors import ShapeError
 from extensor.formats import Block
@@ -8,6 +14,8 @@ from extensor.kernels.choice import Choice
 from extensor.kernels.im2col_cuda import patches, patches_transposed
 from extensor.kernels.packed import Packed
 from extensor.kernels.quantize.cuda import quantize
+from extensor.kernels.quantize.cuda_anywhere import Words, quantize_anywhere_cuda
+from extensor.kernels.quantize.cuda_anywhere import patches as patches_of
 from extensor.kernels.quantize.dispatch import check_choice
 from extensor.kernels.window import Pair, four, out_size
 from extensor.noise import Key
@@ -24,16 +32,23 @@ def quantize_patches(
     key: Key | None = None,
     along: Literal["K", "T"] = "K",
     offset: int = 0,
+    hadamard: int = 0,
+    signs: Sequence[int] = (),
 ) -> Packed:
     """`extensor.kernels.quantize_patches.quantize_patches` of a device array."""
     _, c, h, w = four("quantize_patches", "x", x.shape)
-    out_size("quantize_patches", (h, w), kernel, stride, padding)
+    out = out_size("quantize_patches", (h, w), kernel, stride, padding)
     if along not in ("K", "T"):
         raise ShapeError(f"quantize_patches: along={along!r}; allowed: 'K', 'T'")
     check_choice(fmt, choice, key)
-    if along == "K":
-        rows = patches(x, kernel, stride, padding)
-        return quantize(rows[None], fmt, choice, key, None, offset)
-    columns = patches_transposed(x, kernel, stride, padding)
-    strides = (0, 1, c * kernel[0] * kernel[1])
-    return quantize(columns[None], fmt, choice, key, strides, offset)
+    k, signs = c * kernel[0] * kernel[1], tuple(signs)
+    strides = (0, k, 1) if along == "K" else (0, 1, k)
+    if x.dtype == np.float32 and fmt.shape[0] == 1:
+        source = patches_of(x, kernel, stride, padding, out, along)
+        words = Words(key, offset, *strides[1:])
+        done = quantize_anywhere_cuda(source, fmt, choice, words, hadamard, signs)
+        if done is not None:
+            return done
+    written = patches if along == "K" else patches_transposed
+    matrix = written(x, kernel, stride, padding)
+    return quantize(matrix[None], fmt, choice, key, strides, offset, hadamard, signs)

@@ -115,11 +115,46 @@ def test_an_identity_gives_the_weight(m: int) -> None:
 
 @pytest.mark.parametrize("codes", [(116, 128), (100, 128), (60, 180)])
 def test_fp8_falls_back_where_scales_span_too_many_codes(codes: tuple[int, int]) -> None:
-    a, b = packed(5, 128, 1024, MXFP4, codes), packed(6, 256, 1024, MXFP4, (116, 128))
+    """Either operand may be the wide one; a captured product has the same bits."""
+    a, b = packed(5, 272, 1024, MXFP4, codes), packed(6, 512, 1024, MXFP4, (116, 128))
+    x, w = reference.dequantized(a), reference.dequantized(b)
+    bound = ((1024 / 32 + 2) * 2.0**-13 + 2.0**-22) * (abs(x) @ abs(w).T)
+    left, right = on_device(a), on_device(b)
+    y = xp.asnumpy(matmul(left, right))
+    assert np.all(abs(y - x @ w.T) <= bound)
+    z = xp.asnumpy(matmul(right, left))
+    assert np.all(abs(z - w @ x.T) <= bound.T)
+    stream = xp.cuda.Stream(non_blocking=True)
+    with stream:
+        stream.begin_capture()
+        again = matmul(left, right)
+        graph = stream.end_capture()
+        graph.launch()
+        stream.synchronize()
+    assert np.array_equal(xp.asnumpy(again), y)
+
+
+@pytest.mark.parametrize("fmt", [MXFP4, NVFP4])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (70000, 6, 25),
+        (3000, 6, 25),
+        (6, 25, 40000),
+        (257, 150, 16),
+        (16, 150, 9999),
+        (100, 200, 777),
+    ],
+)
+def test_thin_products(shape: tuple[int, int, int], fmt: Block) -> None:
+    """Within the bound, whichever side is long, in slices of K or not; results repeat."""
+    m, n, k = shape
+    a, b = packed(20, m, k, fmt), packed(21, n, k, fmt)
     x, w = reference.dequantized(a), reference.dequantized(b)
     y = xp.asnumpy(matmul(on_device(a), on_device(b)))
-    bound = ((1024 / 32 + 2) * 2.0**-13 + 2.0**-22) * (abs(x) @ abs(w).T)
+    bound = ((3 * k + 2) * 2.0**-23 + 2.0**-22) * (abs(x) @ abs(w).T)
     assert np.all(abs(y - x @ w.T) <= bound)
+    assert np.array_equal(xp.asnumpy(matmul(on_device(a), on_device(b))), y)
 
 
 @pytest.mark.parametrize("m", [3, 64, 256])

@@ -3,9 +3,11 @@
 - ``exact``: the order of `reference`, the CPU's bits (`cuda_exact`); any format, any shape.
 - compute capability 12.x, two MXFP4 or two NVFP4 operands: the block-scaled tensor cores
   (`cuda_blackwell`), which no machine of ours had: assembled, never run, their error not measured.
+- two MXFP4 or two NVFP4 operands that are thin somewhere: `cuda_narrow` reads both packed.
 - one side of at most 64 rows (and pieces, below), the other packed MXFP4: `cuda_plan` reads the
   packed weight once, on tensor cores.
-- else cuBLASLt (`cuda_large`): FP8 for two MXFP4 operands whose scales span few codes, else bf16.
+- else cuBLASLt (`cuda_large`): FP8 for two MXFP4 operands (made again from the packed operands where
+  their scales span too many codes), else bf16.
 - small products, and GPUs before Hopper: the exact kernels, whose bound is the CPU's.
 
 Everything that tensor cores are given is exact: weights in bf16 (or three bf16, where scales have
@@ -55,6 +57,12 @@ def _exactly(exact: bool, m: int, n: int, k: int) -> bool:
     return exact or m * n * k < SMALL or not hopper()
 
 
+def weight_bound(a: Packed, b: Packed) -> bool:
+    """Whether a product is a few rows times a large weight, which `cuda_plan` streams faster."""
+    few, many = sorted((a.rows, b.rows))
+    return few <= FEW and many >= 1024 and a.length >= 1024 and many * a.length >= 1 << 22
+
+
 def matmul(a: Packed, b: Packed, exact: bool = False) -> Any:
     """The product of two packed operands, deq(a) @ deq(b).T: float32 (rows of a, rows of b).
 
@@ -76,9 +84,12 @@ def matmul(a: Packed, b: Packed, exact: bool = False) -> Any:
     from extensor.kernels.matmul.cuda_blackwell import block_scaled, block_scaled_product, trusted
     from extensor.kernels.matmul.cuda_large import large_blocked
     from extensor.kernels.matmul.cuda_plan import skinny, skinny_product
+    from extensor.kernels.matmul.cuda_thin import thin, thin_product
 
     if block_scaled(a, b, capability()) and trusted(a.fmt):
         return block_scaled_product(a, b, final)
+    if thin(a, b) and not weight_bound(a, b):
+        return thin_product(a, b, final)
     if a.rows * pieces_of(a) <= FEW and skinny(b, a.rows, pieces_of(a)):
         return skinny_product(*decoded(a), b, final)
     if b.rows * pieces_of(b) <= FEW and skinny(a, b.rows, pieces_of(b)):

@@ -6,8 +6,8 @@ significant bits from 2**-9 to 1.5 * 2**8. The operand is then ``2**(top - 133)`
 the FP8 matrix, a factor that cuBLASLt takes from device memory.
 
 `Folded.state` holds eight words: ``top``; whether a nonzero element did not fit; and at the fifth,
-because cuBLASLt wants 16 bytes of alignment, the float32 factor. The host must read the second
-before it trusts the product. A block scale of NaN makes NaN elements.
+because cuBLASLt wants 16 bytes of alignment, the float32 factor. Where the second is set, the
+product is made again (`cuda_thin.repair`). A block scale of NaN makes NaN elements.
 """
 
 from functools import cache

@@ -31,7 +31,7 @@ STRIDE = 20
 """Floats from one column of a spilled fragment to the next: 16 rows, and no bank conflicts."""
 
 
-def _pairs(word: str, scale: str, names: list[str], twice: bool) -> list[str]:
+def pairs(word: str, scale: str, names: list[str], twice: bool) -> list[str]:
     lines = []
     for i, name in enumerate(names):
         if i == 2:
@@ -53,8 +53,8 @@ def _assembly(tiles: int, twice: bool) -> str:
     lines = [".reg .b32 t, v, u, p0, p1, p2, p3, q0, q1, q2, q3, x0, x1, x2, x3;"]
     lines += [f".reg .f32 c<{n}>;", f"mov.b32 u, {UNIT};"]
     lines += [f"mov.f32 c{i}, ${n + 5 + i};" for i in range(n)]
-    lines += _pairs(word0, scale0, ["p0", "p1", "p2", "p3"], twice)
-    lines += _pairs(word1, scale1, ["q0", "q1", "q2", "q3"], twice)
+    lines += pairs(word0, scale0, ["p0", "p1", "p2", "p3"], twice)
+    lines += pairs(word1, scale1, ["q0", "q1", "q2", "q3"], twice)
     for tile in range(tiles):
         c = "{" + ", ".join(f"c{4 * tile + i}" for i in range(4)) + "}"
         lines.append(f"ld.shared.v4.u32 {{x0, x1, x2, x3}}, [{x}+{512 * tile}];")

@@ -1,4 +1,4 @@
-"""Large products on CUDA through cuBLASLt: FP8 where operands fold exactly, else bfloat16.
+"""Large products on CUDA through cuBLASLt: FP8 for two MXFP4 operands, else bfloat16.
 
 Tolerance, |y - meaning| <= n u sum |a_k| |b_k|:
 
@@ -15,6 +15,7 @@ from extensor.formats import E4M3, E5M2
 from extensor.kernels.matmul import cublaslt
 from extensor.kernels.matmul.cuda_fold import Folded, foldable, folded
 from extensor.kernels.matmul.cuda_pieces import decoded, rounded
+from extensor.kernels.matmul.cuda_thin import repair
 from extensor.kernels.packed import Packed
 
 _KIND = {E4M3: cublaslt.E4M3, E5M2: cublaslt.E5M2}
@@ -44,55 +45,32 @@ def fp8_multiply(a: Folded, b: Folded, final: Any) -> Any:
     return y
 
 
-def fp8_product(a: Packed, b: Packed, final: Any) -> Any | None:
-    """The product on FP8 tensor cores, or None where an operand spans too many scale codes.
+def fp8_product(a: Packed, b: Packed, final: Any) -> Any:
+    """The product of two MXFP4 operands on FP8 tensor cores; exact operands whatever their scales.
 
-    Waits until both operands are folded (not for the product) and reads sixteen words; so it cannot
-    be captured in a CUDA graph.
+    The first becomes E5M2, which folds scales over 29 codes (the gradient is first in the products
+    that have one), the second E4M3 (15 codes). Where a number did not fit, `cuda_narrow`, queued
+    behind, writes the product again, from the packed operands; else its blocks end at once. So
+    nothing waits for the GPU, and a CUDA graph may hold the product.
     """
-    library = cupy()
-    state = library.zeros((2, 8), "uint32")
-    left, right = folded(a, E4M3, state[0]), folded(b, E4M3, state[1])
-    report = library.cuda.alloc_pinned_memory(64)
-    library.cuda.runtime.memcpyAsync(
-        report.ptr, state.data.ptr, 64, 2, library.cuda.get_current_stream().ptr
-    )
-    ready = library.cuda.Event(disable_timing=True)
-    ready.record()
+    state = cupy().zeros((2, 8), "uint32")
+    left, right = folded(a, E5M2, state[0]), folded(b, E4M3, state[1])
     y = fp8_multiply(left, right, final)
-    ready.synchronize()
-    lost_a, lost_b = (int.from_bytes(_bytes(report, 32 * i + 4)) for i in (0, 1))
-    if not (lost_a or lost_b):
-        return y
-    if lost_a and lost_b:
-        return None
-    state = library.zeros(8, "uint32")
-    wide = folded(a if lost_a else b, E5M2, state)
-    if int(state[1]):
-        return None
-    return fp8_multiply(*((wide, right) if lost_a else (left, wide)), final)
-
-
-def _bytes(report: Any, at: int) -> bytes:
-    return memoryview(report)[at : at + 4].tobytes()
+    repair(y, a, b, final, state)
+    return y
 
 
 def capable(a: Packed, b: Packed) -> bool:
-    """Whether FP8 is worth a try: both fold, shapes are aligned, nothing is being captured."""
-    library = cupy()
+    """Whether both operands fold, and the shapes are aligned."""
     if not (foldable(a) and foldable(b)) or a.rows % 16 or b.rows % 16:
         return False
-    if library.cuda.get_current_stream().is_capturing():
-        return False
-    return int(library.cuda.Device().compute_capability) >= 89
+    return int(cupy().cuda.Device().compute_capability) >= 89
 
 
 def large_blocked(a: Packed, b: Packed, final: Any) -> Any:
     """deq(a) deq(b).T: float32 (rows of a, rows of b)."""
     if capable(a, b):
-        y = fp8_product(a, b, final)
-        if y is not None:
-            return y
+        return fp8_product(a, b, final)
     (left, i), (right, j) = decoded(a), decoded(b)
     return bf16_product(left, i, right, j, a.rows, b.rows, final)
 

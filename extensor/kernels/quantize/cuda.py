@@ -19,6 +19,7 @@ from extensor.kernels.hadamard_cuda import hadamard as rotate
 from extensor.kernels.pack_cuda import pack_rows
 from extensor.kernels.packed import Packed, scale_shape
 from extensor.kernels.quantize import cuda_general as general
+from extensor.kernels.quantize.cuda_anywhere import Words, matrix, quantize_anywhere_cuda
 from extensor.kernels.quantize.cuda_both import quantize_columns_cuda
 from extensor.kernels.quantize.cuda_fast import quantize_fast_cuda
 from extensor.kernels.quantize.dispatch import check, check_key
@@ -81,19 +82,24 @@ def _fast(
     x: Any, fmt: Block, choice: Choice, key: Key | None, strides: Strides | None, offset: int,
     hadamard: int, signs: tuple[int, ...],
 ) -> Packed | None:  # fmt: skip
-    """The fast kernels' answer: for rows as they lie in memory, or for columns of a matrix."""
-    if fmt.shape[0] > 1 or x.ndim != 3 or not x.size:
+    """The fast kernels' answer: for rows in order, for columns, for a matrix of any order."""
+    if x.ndim != 3 or not x.size:
         return None
     a, r, k = x.shape
     in_order = strides in (None, (r * k, k, 1)) or (
         a == 1 and strides in ((0, k, 1), (r * k, k, 1))
     )
-    if in_order and x.flags.c_contiguous:
-        return quantize_fast_cuda(x.reshape(-1, k), fmt, choice, key, offset, hadamard, signs)
+    done = None
+    tile = fmt.shape[0] > 1
+    if in_order and x.flags.c_contiguous and not tile:
+        done = quantize_fast_cuda(x.reshape(-1, k), fmt, choice, key, offset, hadamard, signs)
     turned = a == 1 and strides is not None and strides[1:] == (1, r) and not hadamard
-    if turned and offset == 0 and x[0].T.flags.c_contiguous:
-        return quantize_columns_cuda(x[0].T, fmt, choice, key)
-    return None
+    if turned and not tile and offset == 0 and x[0].T.flags.c_contiguous:
+        done = quantize_columns_cuda(x[0].T, fmt, choice, key)
+    if done is None and a == 1 and (source := matrix(x[0])) is not None:
+        words = Words(key, offset, *(strides[1:] if strides else (k, 1)))
+        done = quantize_anywhere_cuda(source, fmt, choice, words, hadamard, signs)
+    return done
 
 
 def quantize_general(

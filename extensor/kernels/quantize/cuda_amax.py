@@ -31,7 +31,7 @@ _INF = np.uint32(0x7F800000)
 BLOCKS = 132 * 8 * 4
 """Thread blocks of the amax kernel at most: a few waves on a large GPU."""
 
-_add_max = ptx.instruction(
+keep_largest = ptx.instruction(
     "{ .reg .b32 m; .reg .pred p; redux.sync.max.u32 m, $1, 0xffffffff; "
     "setp.eq.u32 p, $2, 0; @p red.global.max.u32 [$0], m; }",
     (),
@@ -71,7 +71,7 @@ def tensor_amax(source: int, lanes: int, n: int) -> CudaKernel:
             top = max(top, a if a < _INF else np.uint32(0))
             top = max(top, b if b < _INF else np.uint32(0))
             i = np.uint32(i + step)
-        _add_max(out, top, np.uint32(np.uint32(cuda.threadIdx.x) & np.uint32(31)))
+        keep_largest(out, top, np.uint32(np.uint32(cuda.threadIdx.x) & np.uint32(31)))
 
     return amax
 

@@ -8,11 +8,9 @@ that write every other cell do too.
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
 
 from extensor.kernels import ptx
-from extensor.kernels.ir import intrinsic
 from extensor.kernels.quantize.cuda_noise import philox4
 from extensor.kernels.quantize.cuda_rows import amax_of, put
 from extensor.kernels.quantize.cuda_scales import power_scale
@@ -43,18 +41,8 @@ def _where(row: Any, column: Any) -> Any:
     return np.uint32(np.uint32(cell + c) * np.uint32(16))
 
 
-@intrinsic
-def tile_address(typing: Any) -> Any:
-    """The address of the tile in shared memory, a uint32."""
-
-    def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        kind = ir.ArrayType(ir.IntType(8), 16 * _CELLS)
-        tile = ir.GlobalVariable(b.module, kind, "both_orientations_tile", addrspace=3)
-        tile.linkage, tile.align = "internal", 16
-        tile.initializer = ir.Constant(kind, ir.Undefined)
-        return b.ptrtoint(tile, ir.IntType(32))
-
-    return types.uint32(), generate
+tile_address = ptx.shared_room("both_orientations_tile", 16 * _CELLS)
+"""The address of the tile in shared memory, a uint32."""
 
 
 @njit()
