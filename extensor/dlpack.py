@@ -10,6 +10,7 @@ DLManagedTensorVersioned.
 """
 
 import ctypes
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,10 @@ class Managed(ctypes.Structure):
     """DLManagedTensor, in capsules named "dltensor"."""
 
     _fields_ = (("tensor", Tensor), ("context", ctypes.c_void_p), ("deleter", _Deleter))
+
+
+PADDED = 1 << 2
+"""DLPACK_FLAG_BITMASK_IS_SUBBYTE_TYPE_PADDED: narrow numbers have a byte each."""
 
 
 class Versioned(ctypes.Structure):
@@ -155,6 +160,9 @@ def take(obj: Any) -> tuple[NDArray[Any], Element]:
 def read(capsule: Any) -> tuple[NDArray[Any], Element]:
     """(codes, format) of a capsule on the CPU with a type of `CODES`, without a copy.
 
+    4-bit numbers are spread to a byte each, a copy: from pairs (PyTorch: two lanes, half as many
+    entries) and from one packed run (JAX: one lane).
+
     The capsule is consumed, as the protocol asks; its memory lives as long as the array.
     """
     name = next(n for n in _NAMES if _api.PyCapsule_IsValid(capsule, n))
@@ -164,17 +172,29 @@ def read(capsule: Any) -> tuple[NDArray[Any], Element]:
     fmt = FORMATS[tensor.dtype.code]
     shape = tuple(tensor.shape[: tensor.ndim])
     item = 2 if fmt is BF16 else 1
-    if tensor.strides:
-        strides = tuple(s * item for s in tensor.strides[: tensor.ndim])
-    else:
-        strides = tuple(int(np.prod(shape[i + 1 :])) * item for i in range(len(shape)))
-    _api.PyCapsule_SetName(capsule, _USED[name])
+    in_order = tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
+    steps = tuple(tensor.strides[: tensor.ndim]) if tensor.strides else in_order
     start = (tensor.data or 0) + tensor.byte_offset
+    padded = isinstance(managed, Versioned) and bool(managed.flags & PADDED)
+    if tensor.dtype.bits == 4 and tensor.dtype.lanes == 1 and not padded:
+        if any(s != t for s, t, n in zip(steps, in_order, shape, strict=True) if n > 1):
+            raise DTypeError("asarray: 4-bit numbers that are not in row-major order; copy them")
+        _api.PyCapsule_SetName(capsule, _USED[name])
+        count = prod(shape)
+        memory = _Memory(start, (-(-count // 2),), (1,), 1, managed, address)
+        return _nibbles(np.asarray(memory))[:count].reshape(shape), fmt
+    strides = tuple(s * item for s in steps)
+    _api.PyCapsule_SetName(capsule, _USED[name])
     codes = np.asarray(_Memory(start, shape, strides, item, managed, address))
-    if tensor.dtype.bits == 4:
-        wide = np.stack([codes & 15, codes >> 4], axis=-1)
-        return wide.reshape(*codes.shape[:-1], 2 * codes.shape[-1]), fmt
+    if tensor.dtype.bits == 4 and not padded:
+        return _nibbles(codes), fmt
     return codes, fmt
+
+
+def _nibbles(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bytes as twice as many 4-bit codes along the last axis, the low nibble first."""
+    wide = np.stack([codes & np.uint8(15), codes >> np.uint8(4)], axis=-1)
+    return wide.reshape(*codes.shape[:-1], 2 * codes.shape[-1])
 
 
 class _Memory:

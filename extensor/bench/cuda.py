@@ -136,8 +136,12 @@ def torch_step(batch: int, graph: bool) -> Callable[[], Any] | None:
         loss_of(model(x), y).backward()
         optimizer.step()
 
-    if not graph:
-        return step
+    return _torch_graph(step) if graph else step
+
+
+def _torch_graph(step: Callable[[], Any]) -> Callable[[], Any]:
+    """The replay of a PyTorch step that was captured."""
+    torch: Any = import_module("torch")
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -237,19 +241,28 @@ def _against(case: str, run: Callable[[], Any], peer: Callable[[], Any] | None) 
 
 
 def linear(t: int = 8192, n: int = 4096, k: int = 4096) -> list[Row]:
-    """A linear layer, forward and backward with quantization, beside PyTorch's bfloat16."""
+    """A linear layer, forward and backward with quantization, beside PyTorch's bfloat16.
+
+    Both as they are called, and both as a CUDA graph: what the GPU alone takes.
+    """
     rng = cupy().random
     theirs, rows = _torch_linear(t, n, k), []
+    captured = None if theirs is None else _torch_graph(theirs)
     for recipe in ("mxfp4-sr", "nvfp4"):
         layer = ex.nn.Linear(k, n, recipe=get(recipe), key=ex.key(0)).to("cuda")
         x = ex.asarray(rng.standard_normal((t, k), np.float32), requires_grad=True)
         g = ex.asarray(rng.standard_normal((t, n), np.float32))
 
-        def step(layer: Any = layer, x: Any = x, g: Any = g) -> None:
-            layer(x, key=ex.key(1)).backward(g)
+        def step(key: Any, layer: Any = layer, x: Any = x, g: Any = g) -> None:
+            layer(x, key=key).backward(g)
             x.grad = layer.weight.grad = layer.bias.grad = None
 
-        rows.append(_against(f"linear {recipe} {t} x {n} x {k}", step, theirs))
+        case = f"linear {recipe} {t} x {n} x {k}"
+        rows.append(_against(case, partial(step, ex.key(1)), theirs))
+        run = partial(ex.compile(step), key=ex.key(1))
+        for _ in range(4):
+            run()
+        rows.append(_against(f"{case}, graph", run, captured))
     return rows
 
 
