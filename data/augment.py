@@ -27,6 +27,11 @@ class Shift(Transform):
     """Move each image by whole pixels, at most ``max_pixels`` along each axis, all as likely.
 
     The amount is floor(word · (2 max_pixels + 1) / 2^32) - max_pixels, first down, then right.
+
+    >>> from extensor.noise import key
+    >>> x = np.arange(4, dtype=np.float32).reshape(1, 1, 2, 2)
+    >>> Shift(1)(x, key(0)).sum() <= x.sum()
+    np.True_
     """
 
     max_pixels: int
@@ -53,6 +58,10 @@ class Rotate(Transform):
     """Turn each image about its centre by an angle between -max_degrees and max_degrees.
 
     A positive angle turns counter-clockwise; values between pixels are bilinear.
+
+    >>> from extensor.noise import key
+    >>> Rotate(0)(np.ones((1, 1, 2, 2), np.float32), key(0)).tolist()
+    [[[[1.0, 1.0], [1.0, 1.0]]]]
     """
 
     max_degrees: float
@@ -94,6 +103,10 @@ class Elastic(Transform):
 
     Source: Simard, Steinkraus and Platt, "Best practices for convolutional neural networks applied
     to visual document analysis", ICDAR 2003, section 2.
+
+    >>> from extensor.noise import key
+    >>> Elastic()(np.ones((2, 1, 8, 8), np.float32), key(0)).shape
+    (2, 1, 8, 8)
     """
 
     alpha: float = 34.0

@@ -20,7 +20,15 @@ Index = NDArray[np.int64]
 
 
 class Transform(ABC):
-    """A random change of a batch of images; a subclass is a frozen dataclass with ``apply``."""
+    """A random change of a batch of images; a subclass is a frozen dataclass with ``apply``.
+
+    >>> @dataclass(frozen=True)
+    ... class Negative(Transform):
+    ...     def apply(self, images, key, index):
+    ...         return 1 - images
+    >>> Negative()(np.zeros((1, 1, 1, 2)), Key(0)).tolist()
+    [[[[1.0, 1.0]]]]
+    """
 
     def __call__(self, images: Images, key: Key, index: Index | None = None) -> Images:
         """The changed images, fresh.

@@ -1,11 +1,13 @@
 """How Sphinx builds the pages; the tables are written from the package's own objects."""
 
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import extensor as ex
+from extensor.formats import RULES, rule_of
 
 project = "extensor"
 copyright = "the extensor authors"
@@ -94,10 +96,77 @@ def ops_page() -> str:
     return "# Ops\n\n" + table("op | what it computes | gradient", rows)
 
 
+def _short(dtype: ex.DType) -> str:
+    """A name that fits above a narrow column."""
+    name = dtype.name
+    for long, little in (("complex", "c"), ("bfloat", "bf"), ("float", "f"), ("uint", "u")):
+        name = name.replace(long, little)
+    return name if name.startswith("mx") else name.replace("int", "i")
+
+
+def promotion_page() -> str:
+    """The rules of promotion, and the table of every pair."""
+    rules = [(f"**{name}**", text) for name, text in RULES.items()]
+    rows = [
+        [f"`{a.name}`"]
+        + [_short(ex.promote(a, b)) if rule_of(a, b) != "none" else "–" for b in ex.DTYPES]
+        for a in ex.DTYPES
+    ]
+    users = "A format of your own promotes as the named ones of its kind."
+    return (
+        "# Promotion\n\nThe format in which an op of two formats answers, whatever their order: "
+        f"one rule for every pair. {users}\n\n"
+        + table("rule | what it says", rules)
+        + "\nSeveral operands: complex formats and floats of 16 bits or more are taken together "
+        "first, then what is narrower, then integers, so that their order does not matter. Python "
+        "numbers are weak: their kind counts, their width does not (`bf16 * 2.5` is bfloat16).\n\n"
+        "A dash is a pair without a meaning, which raises `DTypeError`.\n\n"
+        + table(" | ".join(["", *map(_short, ex.DTYPES)]), rows)
+    )
+
+
+def matrix_page() -> str:
+    """Every op on every format on every device, each cell tried as the page is made."""
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+    from ci.matrix import MARKS, everything, refused, totals
+
+    matrix = everything()
+    words = {cell: cell.word for cells in matrix.values() for cell in cells}
+    assert set(words.values()) <= set(MARKS)
+    parts = ["# Ops by formats and devices\n"]
+    parts += [f"- {line}" for line in totals(matrix)]
+    parts += ["", ", ".join(f"`{mark}` {word}" for word, mark in MARKS.items()) + ".", ""]
+    for device, cells in matrix.items():
+        by_op: dict[str, str] = {}
+        for cell in cells:
+            by_op[cell.op] = by_op.get(cell.op, "") + MARKS[cell.word]
+        kinds = [(d.name, i) for i, d in enumerate(ex.DTYPES)]
+        parts += [f"## {device}", "", _columns(kinds), "```text"]
+        width = max(map(len, by_op))
+        parts += [f"{op:{width}} {' '.join(_grouped(marks))}" for op, marks in by_op.items()]
+        parts += ["```", ""]
+    reasons = [(f"`{op}`", names, f"`{why}`") for op, names, why in refused(matrix["cpu"])]
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in reasons]
+    return "\n".join(parts) + "\n## What raises\n\n" + table("op | on | its error", escaped)
+
+
+def _grouped(marks: str) -> list[str]:
+    """Five columns at a time, so that the eye can count them."""
+    return [marks[i : i + 5] for i in range(0, len(marks), 5)]
+
+
+def _columns(kinds: list[tuple[str, int]]) -> str:
+    """What the columns are, five at a time."""
+    names = [name for name, _ in kinds]
+    groups = [" ".join(names[i : i + 5]) for i in range(0, len(names), 5)]
+    return "Columns, in groups of five: " + "; ".join(groups) + ".\n"
+
+
 def write_tables(app: Any) -> None:
     """Write the generated pages; one that did not change keeps its time, so builds stay short."""
     GENERATED.mkdir(exist_ok=True)
     pages = {"formats": formats_page(), "recipes": recipes_page(), "ops": ops_page()}
+    pages |= {"promotion": promotion_page(), "matrix": matrix_page()}
     for name, text in pages.items():
         path = GENERATED / f"{name}.md"
         if not path.exists() or path.read_text(encoding="utf-8") != text:

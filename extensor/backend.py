@@ -162,7 +162,7 @@ def current_device() -> int:
 class _Call(threading.local):
     """Where this thread puts the arguments of a launch: a buffer, and the driver's list for it.
 
-    Source: NVIDIA, "CUDA Driver API", cuLaunchKernel: CU_LAUNCH_PARAM_BUFFER_POINTER (1), _SIZE (2).
+    Source: NVIDIA, "CUDA Driver API", cuLaunchKernel: CU_LAUNCH_PARAM_BUFFER_POINTER is 1, _SIZE 2.
     """
 
     def __init__(self) -> None:

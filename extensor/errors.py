@@ -43,6 +43,10 @@ class GraphError(ExtensorError, RuntimeError):
     """A gradient that cannot be computed: no graph, or a saved tensor was changed in place."""
 
 
+class AnomalyError(ExtensorError, ArithmeticError):
+    """A NaN or an infinity that arose from finite numbers, in `extensor.detect_anomaly`."""
+
+
 class CheckpointError(FormatError):
     """A checkpoint of another model or recipe, or one that cannot be written."""
 

@@ -25,18 +25,32 @@ from extensor.kernels.front import pack, unpack
 from extensor.kernels.packed import Packed
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Native:
     """Numbers as the array library holds them, in any memory order.
 
     weak
         A Python number: it takes the format of its partners and never widens them.
+    base
+        The storage of which this one is a view: what changes one changes both.
+    changes
+        How often the numbers were changed in place, views not counted: see `version`.
     """
 
     array: Array
-    version: int = 0
+    changes: int = 0
     weak: bool = False
+    base: "Native | None" = None
     kind: Literal["native"] = field(default="native", init=False)
+
+    @property
+    def version(self) -> int:
+        """How often the numbers were changed in place, through this storage or a view of it."""
+        return self.changes if self.base is None else self.base.changes
+
+    @version.setter
+    def version(self, count: int) -> None:
+        (self.base or self).changes = count
 
     @property
     def dtype(self) -> DType:
@@ -63,14 +77,24 @@ class Native:
         return Native(to_device(self.array, device), weak=self.weak)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Coded:
     """One code an entry: uint8, or uint16 for bfloat16."""
 
     codes: Array
     dtype: Element
-    version: int = 0
+    changes: int = 0
+    base: "Coded | None" = None
     kind: Literal["coded"] = field(default="coded", init=False)
+
+    @property
+    def version(self) -> int:
+        """How often the codes were changed in place, through this storage or a view of it."""
+        return self.changes if self.base is None else self.base.changes
+
+    @version.setter
+    def version(self, count: int) -> None:
+        (self.base or self).changes = count
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -109,7 +133,7 @@ class Transform:
     prescale: float = 1.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Blocked:
     """Packed rows of a tensor, its shape and the axis along which blocks run.
 
@@ -187,6 +211,29 @@ class Blocked:
 
 
 Storage = Native | Coded | Blocked
+
+
+def note_view(view: Storage, of: Storage) -> None:
+    """Say that a storage may share the memory of another one: both count the same changes.
+
+    >>> x = Native(np.zeros(3))
+    >>> y = Native(x.array[1:])
+    >>> note_view(y, x)
+    >>> y.version += 1
+    >>> x.version
+    1
+    """
+    if isinstance(view, Native) and isinstance(of, Native):
+        if _shares(view.array, of.array):
+            view.base = of.base or of
+    elif isinstance(view, Coded) and isinstance(of, Coded) and _shares(view.codes, of.codes):
+        view.base = of.base or of
+
+
+def _shares(view: Array, of: Array) -> bool:
+    """Whether one array is a view of another's memory. A reshaped copy has a base of its own, and
+    must not keep what it was copied from alive."""
+    return view.base is not None and (view.base is of or view.base is of.base)
 
 
 def check_codes(codes: Array, fmt: Element) -> None:

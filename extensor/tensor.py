@@ -6,28 +6,31 @@ Over 300 lines: the class, the functions that make one, and `apply`, which runs 
 need each other; apart they would be files that import in a circle.
 """
 
+import weakref
 from collections.abc import Iterator, Sequence
 from functools import partial
+from importlib import import_module
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extensor import autograd, dlpack, ops
-from extensor.autograd import Node
+from extensor.autograd import Handle, Hook, Node
 from extensor.backend import check_device, contiguous, device_of, from_dlpack, namespace
-from extensor.errors import DTypeError, FormatError, GraphError, ShapeError
-from extensor.formats import FP32, Block, DType, Element, compute, dtype, from_numpy
+from extensor.errors import DispatchError, DTypeError, FormatError, GraphError, ShapeError
+from extensor.formats import FP32, Block, DType, Element, Integer, compute, dtype, from_numpy
 from extensor.kernels.front import pack as _pack
 from extensor.kernels.front import unpack as _unpack
 from extensor.noise import Key
 from extensor.ops.convert import arrays_of, store
-from extensor.ops.mode import grad_enabled
+from extensor.ops.mode import mode
 from extensor.ops.registry import OPS, Op, bind
 from extensor.quantizer import Quantizer, draw_signs
 from extensor.quantizer import bind as bind_quantizer
 from extensor.repr import describe, describe_html
-from extensor.storage import Blocked, Coded, Native, Storage, check_codes, pack_storage
+from extensor.storage import Blocked, Coded, Native, Storage, check_codes, note_view, pack_storage
 
 
 class _Creation(type):
@@ -88,7 +91,9 @@ class ExTensor(metaclass=_Creation):
     [2.0, 4.0]
     """
 
-    __slots__ = ("grad", "grad_quantizer", "node", "requires_grad", "storage")
+    __slots__ = (
+        "__weakref__", "grad", "grad_quantizer", "hooks", "node", "requires_grad", "storage",
+    )  # fmt: skip
     __array_priority__ = 100
 
     def __init__(
@@ -99,6 +104,7 @@ class ExTensor(metaclass=_Creation):
         self.requires_grad = requires_grad or node is not None
         self.grad: ExTensor | None = None
         self.grad_quantizer: Quantizer | None = None
+        self.hooks: dict[int, Hook] | None = None
 
     # what it is -------------------------------------------------------------------------------
     @property
@@ -114,7 +120,7 @@ class ExTensor(metaclass=_Creation):
     @property
     def size(self) -> int:
         """The number of entries."""
-        return int(np.prod(self.storage.shape, dtype=np.int64))
+        return prod(self.storage.shape)
 
     @property
     def dtype(self) -> DType:
@@ -134,7 +140,15 @@ class ExTensor(metaclass=_Creation):
     @property
     def T(self) -> "ExTensor":
         """All axes reversed."""
-        return self.permute(axes=tuple(range(self.ndim))[::-1])  # type: ignore[no-any-return]
+        return ops.permute(self, axes=tuple(range(self.ndim))[::-1])  # type: ignore[no-any-return]
+
+    @property
+    def mT(self) -> "ExTensor":
+        """Every matrix transposed: the last two axes swapped. ShapeError for fewer axes."""
+        if self.ndim < 2:
+            raise ShapeError(f"mT: shape {self.shape}; allowed: matrices (..., rows, columns)")
+        axes = (*range(self.ndim - 2), self.ndim - 1, self.ndim - 2)
+        return self.permute(axes=axes)  # type: ignore[no-any-return]
 
     # blocked tensors --------------------------------------------------------------------------
     def _blocked(self, name: str) -> Blocked:
@@ -211,7 +225,14 @@ class ExTensor(metaclass=_Creation):
         array = self._dlpack_array()
         return dlpack.CPU if array is None else tuple(map(int, array.__dlpack_device__()))  # type: ignore[return-value]
 
-    def __dlpack__(self, **options: Any) -> Any:
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
         """A capsule for other libraries, without a copy where the layout allows.
 
         Native tensors as NumPy or CuPy export them; bfloat16, FP8 and FP4 codes under DLPack's own
@@ -224,14 +245,19 @@ class ExTensor(metaclass=_Creation):
         """
         array = self._dlpack_array()
         if array is not None:
-            return array.__dlpack__(**options)
+            options: dict[str, Any] = {
+                "stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy,
+            }  # fmt: skip
+            return array.__dlpack__(**{k: v for k, v in options.items() if v is not None})
         if not isinstance(self.storage, Coded):
             raise DTypeError(
                 f"__dlpack__: {self.dtype} is codes and scales; give q.packed and q.scales, or "
                 "ex.dequantize(q)"
             )
-        newest = options.get("max_version")
-        return dlpack.export(self.storage.codes, self.storage.dtype, bool(newest and newest[0]))
+        if dl_device is not None and tuple(map(int, dl_device)) != dlpack.CPU:
+            raise DispatchError(f"__dlpack__: {self.dtype} for device {dl_device}; allowed: (1, 0)")
+        codes = self.storage.codes.copy() if copy else self.storage.codes
+        return dlpack.export(codes, self.storage.dtype, bool(max_version and max_version[0]))
 
     def _dlpack_array(self) -> Any:
         """The array that exports itself; None for codes."""
@@ -250,9 +276,19 @@ class ExTensor(metaclass=_Creation):
         return np.asarray(_values(self.storage.to("cpu"))).tolist()
 
     def __float__(self) -> float:
+        if self.dtype.is_complex:
+            raise DTypeError(f"float: a number of {self.dtype}; take ex.real(x) or ex.abs(x)")
         return float(self.item())
 
     def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.is_float or self.dtype.is_complex or self.dtype.name == "bool":
+            raise DTypeError(f"index: a tensor of {self.dtype}; allowed: integers")
         return int(self.item())
 
     def __bool__(self) -> bool:
@@ -287,6 +323,28 @@ class ExTensor(metaclass=_Creation):
         if isinstance(to, Block):
             return quantize(self, to, axis=axis)
         return ops.cast(self, dtype=to)  # type: ignore[no-any-return]
+
+    def to_device(self, device: str, /, *, stream: Any = None) -> "ExTensor":
+        """The same tensor on a device; itself where it lies there.
+
+        stream
+            None: the current stream. DispatchError for others.
+
+        >>> import extensor as ex
+        >>> ex.ones(2).to_device("cpu").device
+        'cpu'
+        """
+        if stream is not None:
+            raise DispatchError("to_device: a stream; allowed: None, the current stream")
+        return self.to(check_device(device))
+
+    def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
+        """`extensor` itself: the functions of the Array API standard."""
+        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+            raise DispatchError(
+                f"__array_namespace__: version {api_version!r}; allowed: '2021.12' .. '2024.12'"
+            )
+        return import_module("extensor")
 
     def _moved(self, device: str) -> "ExTensor":
         """The same bytes on another device; a leaf that requires a gradient stays one."""
@@ -323,6 +381,52 @@ class ExTensor(metaclass=_Creation):
         g = gradient if gradient is None or isinstance(gradient, ExTensor) else asarray(gradient)
         autograd.backward(self, g, key=key)
 
+    def register_hook(self, hook: Hook) -> Handle:
+        """Call ``hook(g)`` with the derivative for this tensor whenever one is computed.
+
+        It sees the sum over all uses of the tensor, before it is stored or flows on. A hook
+        returns None, or a tensor of the same shape that takes the gradient's place. Hooks run in
+        the order of their registration; the handle removes one. GraphError for a tensor that
+        requires no gradient.
+
+        >>> import extensor as ex
+        >>> x = ex.asarray([3.0], requires_grad=True)
+        >>> with x.register_hook(lambda g: g * 10.0):
+        ...     (x * x).backward()
+        >>> x.grad.tolist()
+        [60.0]
+        """
+        if not self.requires_grad:
+            raise GraphError(
+                "register_hook: the tensor requires no gradient; make it, or an input of its "
+                "graph, with requires_grad=True"
+            )
+        place: Any = self if self.node is None else self.node
+        if place.hooks is None:
+            place.hooks = {}
+        return Handle(place.hooks, hook)
+
+    def retain_grad(self) -> None:
+        """Let `backward` keep ``.grad`` of this tensor too, which has a graph; leaves always do.
+
+        >>> import extensor as ex
+        >>> x = ex.asarray([3.0], requires_grad=True)
+        >>> y = x * x
+        >>> y.retain_grad()
+        >>> (y * 5.0).backward()
+        >>> y.grad.tolist(), y.retains_grad, x.retains_grad
+        ([5.0], True, False)
+        """
+        if not self.requires_grad:
+            raise GraphError("retain_grad: the tensor requires no gradient")
+        if self.node is not None:
+            self.node.retain = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` was asked of a tensor that is no leaf."""
+        return self.node is not None and self.node.retain is not None
+
     def store_grad(self, g: "ExTensor", key: Key | None) -> None:
         """Add ``g`` to the gradient, in the format that ``grad_quantizer`` asks for."""
         if self.grad is not None:
@@ -352,7 +456,7 @@ class ExTensor(metaclass=_Creation):
 
     def __getitem__(self, index: Any) -> "ExTensor":
         parts = index if isinstance(index, tuple) else (index,)
-        plain = tuple(_index(p) if isinstance(p, ExTensor) else p for p in parts)
+        plain = tuple(index_of(p) if isinstance(p, ExTensor) else p for p in parts)
         return ops.getitem(self, index=plain)  # type: ignore[no-any-return]
 
     if TYPE_CHECKING:  # hung on from the op table below
@@ -373,6 +477,23 @@ class ExTensor(metaclass=_Creation):
         def __le__(self, other: Any) -> "ExTensor": ...
         def __gt__(self, other: Any) -> "ExTensor": ...
         def __ge__(self, other: Any) -> "ExTensor": ...
+        def __floordiv__(self, other: Any) -> "ExTensor": ...
+        def __rfloordiv__(self, other: Any) -> "ExTensor": ...
+        def __mod__(self, other: Any) -> "ExTensor": ...
+        def __rmod__(self, other: Any) -> "ExTensor": ...
+        def __and__(self, other: Any) -> "ExTensor": ...
+        def __rand__(self, other: Any) -> "ExTensor": ...
+        def __or__(self, other: Any) -> "ExTensor": ...
+        def __ror__(self, other: Any) -> "ExTensor": ...
+        def __xor__(self, other: Any) -> "ExTensor": ...
+        def __rxor__(self, other: Any) -> "ExTensor": ...
+        def __lshift__(self, other: Any) -> "ExTensor": ...
+        def __rlshift__(self, other: Any) -> "ExTensor": ...
+        def __rshift__(self, other: Any) -> "ExTensor": ...
+        def __rrshift__(self, other: Any) -> "ExTensor": ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def __invert__(self) -> "ExTensor": ...
+        def __pos__(self) -> "ExTensor": ...
         def __neg__(self) -> "ExTensor": ...
         def __abs__(self) -> "ExTensor": ...
 
@@ -386,7 +507,7 @@ class ExTensor(metaclass=_Creation):
         return sorted([*object.__dir__(self), *(n for n, row in OPS.items() if row.method)])
 
 
-def _index(part: ExTensor) -> Any:
+def index_of(part: ExTensor) -> Any:
     """A tensor used as an index: its array, where it lies."""
     return part.storage.array if isinstance(part.storage, Native) else part.numpy()
 
@@ -412,10 +533,17 @@ def apply(row: Op, operands: tuple[Any, ...], attributes: dict[str, Any]) -> ExT
     tensors = _wrap(operands)
     result = row.run([t.storage for t in tensors], attributes)
     result, aux = result if row.aux else (result, None)
+    if row.result == "same" and result is not tensors[0].storage:
+        note_view(result, tensors[0].storage)
     y = ExTensor(result)
-    if row.grad is not None and grad_enabled() and any(t.requires_grad for t in tensors):
+    grad, keeper, watch = mode()
+    if grad and row.grad is not None and True in [t.requires_grad for t in tensors]:
         y.node = Node(row, tensors, attributes, y, aux)
         y.requires_grad = True
+        if keeper is not None:
+            keeper.keep(y.node)
+    if watch is not None:
+        watch.answer(row, tensors, y)
     return y
 
 
@@ -425,7 +553,7 @@ def _wrap(operands: tuple[Any, ...]) -> list[ExTensor]:
     for x in operands:
         if isinstance(x, ExTensor):
             wrapped.append(x)
-        elif isinstance(x, bool | int | float):
+        elif isinstance(x, bool | int | float | complex):
             wrapped.append(ExTensor(Native(np.asarray(x), weak=True)))
         else:
             wrapped.append(asarray(x))
@@ -444,20 +572,29 @@ def asarray(
 ) -> ExTensor:
     """A tensor from a list, a number, a NumPy array, any DLPack object, or a tensor.
 
-    Python floats become float32, integers int64. No copy is made where none is needed.
+    Python floats become float32, integers int64, complex numbers complex64.
+
+    copy
+        None: a copy is made where one is needed. True: always. False: FormatError where one would
+        be needed.
 
     >>> asarray([[1, 2], [3, 4]]).dtype, asarray([0.5], "bfloat16").dtype
     (int64, bfloat16)
     """
     check_device(device)
     to = _dtype(dtype) if dtype is not None else None
-    tensor = obj if isinstance(obj, ExTensor) else ExTensor(_ingest(obj, to))
+    tensor = start = obj if isinstance(obj, ExTensor) else ExTensor(_ingest(obj, to))
     if device is not None:
         tensor = tensor.to(device)
     if to is not None and tensor.dtype != to:
         tensor = tensor.to(to)
     if copy:
         tensor = ExTensor(_copy(tensor.storage))
+    elif copy is False and (tensor is not start or not hasattr(obj, "__dlpack__")):
+        raise FormatError(
+            f"asarray: copy=False, but a {type(obj).__name__} as {tensor.dtype} on {tensor.device} "
+            "needs a copy; allowed: a tensor or array of that format and device"
+        )
     if requires_grad:
         if not tensor.dtype.is_float:
             raise GraphError(f"asarray: {tensor.dtype} has no gradients; allowed: float formats")
@@ -494,8 +631,15 @@ def _ingest(obj: Any, to: DType | None) -> Storage:
         raise ShapeError(f"asarray: nested lists of unequal lengths ({error})") from None
     if array.dtype == object:
         raise ShapeError("asarray: nested lists of unequal lengths, or no numbers")
-    if plain and array.dtype == np.float64 and to is None:
-        array = array.astype(np.float32)
+    if plain and to is None and array.dtype in (np.float64, np.complex128):
+        array = array.astype(np.float32 if array.dtype == np.float64 else np.complex64)
+    if plain and array.size and array.dtype.kind in "iu" and isinstance(to, Integer):
+        limits = to.limits
+        if array.min() < limits[0] or array.max() > limits[1]:
+            raise FormatError(
+                f"asarray: integers from {array.min()} to {array.max()} do not fit {to}; allowed: "
+                f"{limits[0]} .. {limits[1]}"
+            )
     known = from_numpy(array.dtype)
     if isinstance(known, Element) and known.kind == "coded":
         return Coded(array.view(known.storage), known)
@@ -545,6 +689,10 @@ def dequantize(q: ExTensor, dtype: object = FP32) -> ExTensor:
 
     A rotated or prescaled tensor gives the rotated, prescaled values: products undo a rotation by
     themselves, a prescale is undone by the caller.
+
+    >>> import extensor as ex
+    >>> dequantize(ex.quantize(ex.asarray([0.2, 1.3, 5.0]), ex.mxfp4)).tolist()
+    [0.0, 1.5, 4.0]
     """
     to = _dtype(dtype)
     wide = to.kind == "native" and to.storage == np.float64
@@ -573,12 +721,14 @@ _OPERATORS = {
     "add": "add radd", "sub": "sub rsub", "mul": "mul rmul", "div": "truediv rtruediv",
     "pow": "pow rpow", "matmul": "matmul rmatmul", "neg": "neg", "abs": "abs",
     "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge",
-    "equal": "eq", "not_equal": "ne", "logical_and": "and", "logical_or": "or",
-    "logical_not": "invert",
+    "equal": "eq", "not_equal": "ne", "positive": "pos", "floor_divide": "floordiv rfloordiv",
+    "remainder": "mod rmod", "bitwise_and": "and rand", "bitwise_or": "or ror",
+    "bitwise_xor": "xor rxor", "bitwise_invert": "invert",
+    "bitwise_left_shift": "lshift rlshift", "bitwise_right_shift": "rshift rrshift",
 }  # fmt: skip
 for _name, _marks in _OPERATORS.items():
-    for _mark in _marks.split():
-        setattr(ExTensor, f"__{_mark}__", _operator(_name, _mark.startswith("r") and _mark != "r"))
+    for _number, _mark in enumerate(_marks.split()):
+        setattr(ExTensor, f"__{_mark}__", _operator(_name, swapped=_number == 1))
 ExTensor.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
@@ -610,7 +760,11 @@ def from_codes(
 
 
 def pack(codes: Any, bits: int) -> NDArray[np.uint8]:
-    """Codes as bytes along the last axis: 4 bits low nibble first, 6 bits little-endian."""
+    """Codes as bytes along the last axis: 4 bits low nibble first, 6 bits little-endian.
+
+    >>> [hex(byte) for byte in pack([1, 2, 3, 4], 4)]
+    ['0x21', '0x43']
+    """
     return _pack(np.asarray(codes, np.uint8), bits)
 
 

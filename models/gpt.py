@@ -69,6 +69,9 @@ class GPT(Module):
     (1, 3, 65)
     """
 
+    own_layer = "tokens"
+    """What a recipe's ``keep`` patterns call the product with the embedding."""
+
     def __init__(
         self,
         vocab: int,
@@ -106,6 +109,10 @@ class GPT(Module):
         for number, (name, weight) in enumerate(matrices):
             std = ends if name.endswith(("out.weight", "down.weight")) else STD
             weight.storage.array[...] = normal(weight.shape, std, key.fold(number))  # type: ignore[union-attr]
+
+    def example(self, rows: int) -> tuple[tuple[int, ...], str]:
+        """The shape and the format of a batch."""
+        return (rows, self.context), "int64"
 
     def forward(self, x: ExTensor, key: Key | None = None) -> ExTensor:
         if x.ndim != 2 or not 1 <= x.shape[1] <= self.context:

@@ -51,6 +51,10 @@ class LeNet5(Module):
         self.fc2 = Linear(120, 84, **of[3])  # type: ignore[arg-type]
         self.fc3 = Linear(84, num_classes, **of[4])  # type: ignore[arg-type]
 
+    def example(self, rows: int) -> tuple[tuple[int, ...], str]:
+        """The shape and the format of a batch."""
+        return (rows, 1, 28, 28), "float32"
+
     def forward(self, x: ExTensor, key: Key | None = None) -> ExTensor:
         k = [None] * 5 if key is None else key.split(5)
         x = max_pool2d(relu(self.conv1(x, key=k[0])), kernel=(2, 2), stride=(2, 2))

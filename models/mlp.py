@@ -32,6 +32,10 @@ class MLP(Module):
             for i, (k, n) in enumerate(pairwise(widths))
         ]
 
+    def example(self, rows: int) -> tuple[tuple[int, ...], str]:
+        """The shape and the format of a batch."""
+        return (rows, self.layers[0].weight.shape[1]), "float32"
+
     def forward(self, x: ExTensor, key: Key | None = None) -> ExTensor:
         x = x.flatten()
         for i, layer in enumerate(self.layers):

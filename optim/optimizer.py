@@ -46,6 +46,14 @@ class Optimizer:
 
     ``steps`` is the number of steps made. All state is float32. Raises FormatError, DTypeError or
     ShapeError before anything is allocated.
+
+    >>> import extensor as ex
+    >>> from extensor.optim.transform import Chain
+    >>> w = ex.asarray([1.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> Optimizer([w], Chain(), lr=0.25).step()          # plain descent: w - lr 2 w
+    >>> w.tolist()
+    [0.5]
     """
 
     def __init__(self, params: Parameters, transform: Transform, lr: Rate) -> None:

@@ -30,7 +30,18 @@ State = dict[str, dict[str, NDArray[Any]]]
 
 @runtime_checkable
 class Transform(Protocol):
-    """One stage between the gradient and the direction along which parameters descend."""
+    """One stage between the gradient and the direction along which parameters descend.
+
+    >>> import numpy as np
+    >>> class Flip:                              # a stage of one's own: climb instead
+    ...     def init(self, params):
+    ...         return {}
+    ...     def update(self, grads, state, params, step):
+    ...         for g in grads.values():
+    ...             np.negative(g, out=g)
+    >>> isinstance(Chain(Flip()).stages[0], Flip)
+    True
+    """
 
     def init(self, params: Arrays) -> State:
         """Fresh state: in each slot an array per parameter, of its size or of no dimension."""
@@ -46,7 +57,11 @@ class Transform(Protocol):
 
 
 class Chain:
-    """The stages of `chain`, itself a transform."""
+    """The stages of `chain`, itself a transform.
+
+    >>> Chain().init({})
+    {}
+    """
 
     def __init__(self, *stages: Transform) -> None:
         self.stages = stages

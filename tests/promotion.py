@@ -3,8 +3,12 @@
 One line each: what `extensor.promote` must answer for a pair of dtypes, or None where it raises.
 """
 
+import re
+
 WIDE = ["float16", "bfloat16", "float32", "float64"]
 INTEGERS = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+
+COMPLEX = ["complex64", "complex128"]
 
 FLOATS = {
     ("float16", "float16"): "float16",
@@ -20,11 +24,16 @@ FLOATS = {
 }
 """Two floats of 16 bits or more: the smaller one that holds both."""
 
+BLOCKED = re.compile("mxfp|mxint8|nvfp4")
 _ORDER = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
 
 
 def rule(a: str, b: str) -> str | None:
     """The dtype of ``a op b``."""
+    if a in COMPLEX or b in COMPLEX:  # parts as wide as the wider; a block has no complex meaning
+        if BLOCKED.match(a) or BLOCKED.match(b):
+            return None
+        return "complex128" if {a, b} & {"complex128", "float64"} else "complex64"
     if a in INTEGERS and b in INTEGERS:
         return _integers(a, b)
     if a in INTEGERS or b in INTEGERS:  # integers give way to floats; narrow ones compute float32

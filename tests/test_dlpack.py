@@ -68,7 +68,8 @@ def test_native_formats_share_memory(dtype: Any) -> None:
 
 
 def test_memory_is_given_back() -> None:
-    for versioned in ({}, {"max_version": (1, 1)}):
+    ways: tuple[dict[str, Any], ...] = ({}, {"max_version": (1, 1)})
+    for versioned in ways:
         ours = ex.asarray(np.ones(1000, np.float32)).to("bfloat16")
         before = len(dlpack._exported)
         capsule = ours.__dlpack__(**versioned)

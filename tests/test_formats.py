@@ -80,7 +80,7 @@ def test_promotion_of_every_pair(a: ex.DType) -> None:
     for b in ex.DTYPES:
         wanted = rule(a.name, b.name)
         if wanted is None:
-            with pytest.raises(ex.DTypeError, match="no common integer type"):
+            with pytest.raises(ex.DTypeError, match="convert"):
                 ex.promote(a, b)
         else:
             assert ex.promote(a, b).name == wanted, (a, b)

@@ -11,17 +11,22 @@ import pytest
 
 from tests.sources import decorators, imports, modules, tree
 
+_TENSOR = (
+    "tensor autograd held repr replay create info inplace constants functional recompute saved "
+    "anomaly"
+)
 LAYERS = (
     "errors lazy",
     "formats",
     "jit scalar philox noise",
-    "kernels backend capture dlpack storage",
+    "kernels backend capture dlpack ghost storage",
     "quantizer recipe",
     "ops",
-    "tensor autograd repr replay",
+    _TENSOR,
+    "functions linalg fft",
     "nn",
     "models",
-    "optim data io interop parallel differences recipes testing train lab bench cli",
+    "optim data io interop parallel differences ledger recipes testing train lab bench cli",
 )
 """From the ground up. The parts of one line may import each other."""
 

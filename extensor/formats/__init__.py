@@ -13,12 +13,18 @@ from extensor.formats.block import MXINT8 as MXINT8
 from extensor.formats.block import NVFP4 as NVFP4
 from extensor.formats.block import NVFP4_2D as NVFP4_2D
 from extensor.formats.block import Block as Block
+from extensor.formats.dtype import C64 as C64
+from extensor.formats.dtype import C128 as C128
 from extensor.formats.dtype import DTYPES as DTYPES
-from extensor.formats.dtype import Integer as Integer
+from extensor.formats.dtype import RULES as RULES
+from extensor.formats.dtype import complex_of as complex_of
 from extensor.formats.dtype import compute as compute
 from extensor.formats.dtype import dtype as dtype
 from extensor.formats.dtype import from_numpy as from_numpy
+from extensor.formats.dtype import lift as lift
 from extensor.formats.dtype import promote as promote
+from extensor.formats.dtype import promote_all as promote_all
+from extensor.formats.dtype import rule_of as rule_of
 from extensor.formats.element import BF16 as BF16
 from extensor.formats.element import E2M1 as E2M1
 from extensor.formats.element import E2M3 as E2M3
@@ -35,3 +41,5 @@ from extensor.formats.element import Element as Element
 from extensor.formats.element import Facts as Facts
 from extensor.formats.element import Fixed as Fixed
 from extensor.formats.element import Float as Float
+from extensor.formats.numbers import Complex as Complex
+from extensor.formats.numbers import Integer as Integer

@@ -40,8 +40,13 @@ class DType(metaclass=_Book):
 
     @property
     def is_float(self) -> bool:
-        """Whether the values are real numbers (not integers, not truth values)."""
+        """Whether the values are real numbers (not integers, truth values or complex numbers)."""
         return True
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether the values are complex numbers."""
+        return False
 
     def __repr__(self) -> str:
         return self.name

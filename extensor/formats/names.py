@@ -10,6 +10,7 @@ float8_e8m0fnu, float8_ue5m3, mx_int8 = element.E8M0, element.UE5M3, element.INT
 int8, int16, int32, int64 = find("int8"), find("int16"), find("int32"), find("int64")
 uint8, uint16, uint32, uint64 = find("uint8"), find("uint16"), find("uint32"), find("uint64")
 bool = find("bool")
+complex64, complex128 = find("complex64"), find("complex128")
 mxfp8_e4m3, mxfp8_e5m2 = block.MXFP8_E4M3, block.MXFP8_E5M2
 mxfp6_e3m2, mxfp6_e2m3, mxfp4, mxint8 = (
     block.MXFP6_E3M2,

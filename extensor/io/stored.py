@@ -50,6 +50,9 @@ def to_raw(name: str, storage: Storage) -> tuple[Facts, Raws]:
     """
     storage = storage.to("cpu")
     if isinstance(storage, Native):
+        if storage.array.dtype == np.complex128:  # the file format has no word for it
+            pairs = np.stack([storage.array.real, storage.array.imag], axis=-1)
+            return {"pairs": name}, {name: RawTensor.of(pairs)}
         return {"native": name}, {name: RawTensor.of(storage.array)}
     if isinstance(storage, Coded):
         facts: Facts = {"coded": name, "format": to_json(storage.dtype)}
@@ -77,6 +80,11 @@ def from_raw(facts: Facts, raws: Mapping[str, RawTensor]) -> Storage:
         array = raws[facts["native"]].array
         from_numpy(array.dtype)  # raises for numbers that have no format here
         return Native(array)
+    if "pairs" in facts:
+        pairs = raws[facts["pairs"]].array
+        if pairs.dtype != np.float64 or pairs.shape[-1:] != (2,):
+            raise FormatError(f"load: {pairs.dtype}{pairs.shape} are no pairs of float64")
+        return Native(np.ascontiguousarray(pairs).view(np.complex128)[..., 0])
     fmt = from_json(facts["format"])
     if "coded" in facts:
         return _coded(raws[facts["coded"]].array, fmt)
@@ -92,7 +100,7 @@ def from_foreign(name: str, raw: RawTensor) -> Storage:
     [1, 2]
     """
     kind = TYPES[raw.dtype]
-    if kind.native and raw.dtype != "C64":
+    if kind.native:
         return Native(raw.array)
     if raw.dtype not in CODED:
         raise FormatError(f"load: {name!r} is {raw.dtype}, which has no format here")

@@ -54,6 +54,13 @@ def load(path: Path) -> Any:
 
     A file of another program gives a dictionary of its tensors. Raises ``FormatError`` for a file
     that is damaged, or no safetensors file.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import extensor as ex
+    >>> with TemporaryDirectory() as folder:
+    ...     ex.save(f"{folder}/x.safetensors", {"x": ex.asarray([1.0])})
+    ...     load(f"{folder}/x.safetensors")["x"].tolist()
+    [1.0]
     """
     raws, metadata = read(path)
     if TREE not in metadata:

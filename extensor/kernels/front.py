@@ -8,6 +8,7 @@ meaning. Which of the two runs is decided by where the first operand lives.
 from typing import TYPE_CHECKING, Any
 
 from extensor.backend import device_of
+from extensor.ghost import Ghost, on_zeros
 from extensor.kernels.packed import Packed
 from extensor.lazy import deferred
 
@@ -60,9 +61,20 @@ class on_device(deferred):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the one for the first operand."""
         first = args[0]
-        if device_of(first.codes if isinstance(first, Packed) else first) == "cuda":
+        array = first.codes if isinstance(first, Packed) else first
+        if type(array) is Ghost:
+            return self.shown(*args, **kwargs)
+        if device_of(array) == "cuda":
             return self.twin(*args, **kwargs)
         return (self.run or self.load())(*args, **kwargs)
+
+    def shown(self, *args: Any, **kwargs: Any) -> Any:
+        """What the kernel would give, as ghosts: by its shapes where `extensor.kernels.ghost`
+        knows it, else by running it on the zeros behind the ghosts."""
+        from extensor.kernels import ghost
+
+        known = getattr(ghost, self.name, None)
+        return known(*args, **kwargs) if known else on_zeros(self.load(), *args, **kwargs)
 
 
 if TYPE_CHECKING:

@@ -18,7 +18,10 @@ def order(a: Array) -> tuple[int, ...]:
     >>> order(np.zeros((2, 3, 4)).transpose(2, 0, 1))
     (1, 2, 0)
     """
-    return tuple(sorted(range(a.ndim), key=lambda i: -abs(a.strides[i])))
+    if a.flags.c_contiguous:
+        return tuple(range(a.ndim))
+    steps = [-abs(step) for step in a.strides]
+    return tuple(sorted(range(a.ndim), key=steps.__getitem__))
 
 
 def dense(a: Array) -> Array:
@@ -28,7 +31,9 @@ def dense(a: Array) -> Array:
     >>> dense(a) is a, dense(a[::2]).flags.c_contiguous
     (True, True)
     """
-    return a if a.transpose(order(a)).flags.c_contiguous else np.ascontiguousarray(a)
+    if a.flags.c_contiguous or a.transpose(order(a)).flags.c_contiguous:
+        return a
+    return np.ascontiguousarray(a)
 
 
 def flat_like(model: Array, a: Array) -> Array:
@@ -37,6 +42,8 @@ def flat_like(model: Array, a: Array) -> Array:
     >>> flat_like(np.zeros((2, 2)).T, np.array([[1, 2], [3, 4]])).tolist()
     [1, 3, 2, 4]
     """
+    if model.flags.c_contiguous:
+        return np.ascontiguousarray(a).reshape(-1)
     return np.ascontiguousarray(a.transpose(order(model))).reshape(-1)
 
 
@@ -46,8 +53,10 @@ def shaped_like(model: Array, flat: Array) -> Array:
     >>> shaped_like(np.zeros((2, 2)).T, np.array([1, 3, 2, 4])).tolist()
     [[1, 2], [3, 4]]
     """
+    if model.flags.c_contiguous:
+        return flat.reshape(model.shape)
     axes = order(model)
-    back = np.argsort(axes)
+    back = sorted(range(model.ndim), key=axes.__getitem__)
     return flat.reshape([model.shape[i] for i in axes]).transpose(back)
 
 

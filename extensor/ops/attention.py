@@ -11,6 +11,9 @@ import numpy as np
 
 from extensor.backend import library_of
 from extensor.errors import DTypeError, ShapeError
+from extensor.noise import Key
+from extensor.ops.coerce import tensors
+from extensor.ops.dropout import dropout as drop
 from extensor.ops.linear import matmul, swap
 from extensor.ops.loops import add_loop, rows_alike
 from extensor.ops.loss import softmax_grad
@@ -74,8 +77,9 @@ add_loop(attention_weights, "softmax", lambda x, **how: rows_alike(x) and x.arra
 
 
 def scaled_dot_product_attention(
-    q: Any, k: Any, v: Any, mask: Any = None, *, causal: bool = False, scale: float | None = None
-) -> Any:
+    q: Any, k: Any, v: Any, mask: Any = None, *, causal: bool = False, scale: float | None = None,
+    dropout: float = 0.0, key: Key | None = None,
+) -> Any:  # fmt: skip
     """``softmax(scale q kᵀ + mask) v``, over the keys; leading axes broadcast.
 
     q, k, v
@@ -87,6 +91,9 @@ def scaled_dot_product_attention(
         Query i sees keys 0 .. i (counted from the first of each, as PyTorch does).
     scale
         None: 1 / sqrt(width).
+    dropout, key
+        This share of the weights becomes 0 and the others grow, as `dropout` says; the key says
+        which, and is needed where the share is not 0.
 
     ShapeError where lengths disagree, DTypeError for a mask of integers. Formula (1) of Vaswani et
     al., "Attention is all you need", 2017.
@@ -96,6 +103,7 @@ def scaled_dot_product_attention(
     >>> ex.scaled_dot_product_attention(q, q, q, causal=True).tolist()[0]
     [1.0, 0.0]
     """
+    q, k, v = tensors(q, k, v)
     shapes = [tuple(t.shape) for t in (q, k, v)]
     if (
         min(len(s) for s in shapes) < 2
@@ -110,4 +118,5 @@ def scaled_dot_product_attention(
     scale = 1.0 / math.sqrt(shapes[0][-1]) if scale is None else float(scale)
     scores = matmul(q, swap(k))
     masks = () if mask is None else (mask,)
-    return matmul(attention_weights(scores, *masks, causal=causal, scale=scale), v)
+    weights = attention_weights(scores, *masks, causal=causal, scale=scale)
+    return matmul(drop(weights, p=dropout, key=key) if dropout else weights, v)

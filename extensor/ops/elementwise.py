@@ -1,7 +1,4 @@
-"""Elementwise ops, with NumPy's broadcasting.
-
-The gradient of a broadcast operand is summed back to its shape; the rows do not mention it.
-"""
+"""Elementwise ops, with NumPy's broadcasting."""
 
 import math
 from typing import Any
@@ -9,32 +6,15 @@ from typing import Any
 import numpy as np
 
 from extensor.backend import erf as erf_of
+from extensor.errors import FormatError
 from extensor.kernels import front as kernels
-from extensor.ops.loops import add_loop
+from extensor.ops.complex import expm1 as expm1_of
+from extensor.ops.complex import tanh as tanh_of
+from extensor.ops.loops import add_loop, alike
 from extensor.ops.registry import Op, Sample, op
-from extensor.ops.shape import sum_to
-
-ONE = (Sample(((3, 4),)),)
-TWO = (Sample(((3, 4), (3, 4))), Sample(((2, 3, 1), (4,))), Sample(((3, 1), (1, 4))))
-
-
-def _unbroadcast(grad: Any) -> Any:
-    def summed(g: Any, y: Any, *xs: Any, **attributes: Any) -> tuple[Any, ...]:
-        parts = grad(g, y, *xs, **attributes)
-        return tuple(
-            p if p is None or p.shape == x.shape else sum_to(p, shape=x.shape)
-            for p, x in zip(parts, xs, strict=True)
-        )
-
-    return summed
-
-
-def _binary(name: str, meaning: Any, grad: Any, doc: str, **facts: Any) -> Op:
-    return op(name, meaning, _unbroadcast(grad) if grad else None, doc, samples=TWO, **facts)
-
-
-def _unary(name: str, meaning: Any, grad: Any, doc: str, **facts: Any) -> Op:
-    return op(name, meaning, grad, doc, samples=ONE, **facts)
+from extensor.ops.rows import binary as _binary
+from extensor.ops.rows import unary as _unary
+from extensor.ops.rows import unbroadcast as _unbroadcast
 
 
 def _sigmoid(x: Any) -> Any:
@@ -42,8 +22,23 @@ def _sigmoid(x: Any) -> Any:
     return (np.where(x >= 0, 1, e) / (1 + e)).astype(x.dtype)
 
 
-def _gelu(x: Any) -> Any:
+ROOT, CUBE = math.sqrt(2 / math.pi), 0.044715
+
+
+def _gelu(x: Any, approximate: str = "none") -> Any:
+    if approximate not in ("none", "tanh"):
+        raise FormatError(f"gelu: approximate={approximate!r}; allowed: 'none', 'tanh'")
+    if approximate == "tanh":
+        return (x * 0.5 * (1 + np.tanh(ROOT * (x + CUBE * x * x * x)))).astype(x.dtype)
     return (x * 0.5 * (1 + erf_of(x / math.sqrt(2)))).astype(x.dtype)
+
+
+def _gelu_slope(g: Any, y: Any, x: Any, approximate: str = "none") -> tuple[Any, ...]:
+    if approximate == "none":
+        return (gelu_grad(g, x),)
+    t = tanh((x + x * x * x * CUBE) * ROOT)
+    inner = x * (1.0 - t * t) * (x * x * (3 * CUBE * ROOT) + ROOT)
+    return (g * 0.5 * (t + 1.0 + inner),)
 
 
 def _gelu_grad(g: Any, x: Any) -> Any:
@@ -64,7 +59,8 @@ sub: Op = _binary("sub", np.subtract, lambda g, y, a, b: (g, -g), "a - b")
 mul: Op = _binary("mul", np.multiply, lambda g, y, a, b: (g * b, g * a), "a * b", saves=(0, 1))
 div: Op = _binary("div", np.divide, lambda g, y, a, b: (g / b, -(g * a) / (b * b)), "a / b",
               saves=(0, 1), result="float", domain=(0.5, 2.0))
-pow: Op = _binary("pow", np.power, lambda g, y, a, b: (g * b * pow(a, b - 1.0), g * y * log(a)),
+pow: Op = _binary("pow", np.power, lambda g, y, a, b: (g * b * pow(a, b - 1.0),
+                                        g * y * log(a) if b.requires_grad else None),
               "a to the power b", saves=(0, 1, "y"), domain=(0.5, 2.0))
 maximum: Op = _binary("maximum", np.maximum,
                   lambda g, y, a, b: (g * tie_weight(a, b), g * tie_weight(b, a)),
@@ -77,7 +73,7 @@ minimum: Op = _binary("minimum", np.minimum,
 tie_weight: Op = _binary("tie_weight", lambda a, b: np.heaviside(a - b, 0.5).astype(a.dtype),
                      lambda g, y, a, b: (None, None), "1 where a > b, 1/2 where equal, else 0")
 neg: Op = _unary("neg", np.negative, lambda g, y, x: (-g,), "-x")
-abs: Op = _unary("abs", np.abs, lambda g, y, x: (g * sign(x),), "|x|", saves=(0,))
+abs: Op = _unary("abs", np.abs, lambda g, y, x: (g * sign(x),), "|x|", saves=(0,), result="real")
 sign: Op = _unary("sign", np.sign, lambda g, y, x: (None,), "-1, 0 or 1")
 square: Op = _unary("square", np.square, lambda g, y, x: (g * x * 2.0,), "x * x", saves=(0,))
 reciprocal: Op = _unary("reciprocal", lambda x: 1 / x, lambda g, y, x: (-g * y * y,), "1 / x",
@@ -97,12 +93,12 @@ log: Op = _unary("log", np.log, lambda g, y, x: (g / x,), "the natural logarithm
              saves=(0,), result="float", domain=(0.5, 2.0))
 log1p: Op = _unary("log1p", np.log1p, lambda g, y, x: (g / (x + 1.0),), "log(1 + x)",
                saves=(0,), result="float", domain=(-0.5, 2.0))
-expm1: Op = _unary("expm1", np.expm1, lambda g, y, x: (g * (y + 1.0),), "exp(x) - 1",
+expm1: Op = _unary("expm1", expm1_of, lambda g, y, x: (g * (y + 1.0),), "exp(x) - 1",
                saves=("y",), result="float")
 sin: Op = _unary("sin", np.sin, lambda g, y, x: (g * cos(x),), "sine", saves=(0,), result="float")
 cos: Op = _unary("cos", np.cos, lambda g, y, x: (-g * sin(x),), "cosine",
              saves=(0,), result="float")
-tanh: Op = _unary("tanh", np.tanh, lambda g, y, x: (g * (1.0 - y * y),), "hyperbolic tangent",
+tanh: Op = _unary("tanh", tanh_of, lambda g, y, x: (g * (1.0 - y * y),), "hyperbolic tangent",
               saves=("y",), result="float")
 erf: Op = _unary("erf", erf_of, lambda g, y, x: (g * exp(-(x * x)) * (2 / math.sqrt(math.pi)),),
              "the error function", saves=(0,), result="float")
@@ -125,14 +121,12 @@ silu: Op = _unary("silu", lambda x: x * _sigmoid(x),
 softplus: Op = _unary("softplus", lambda x: np.logaddexp(x, x.dtype.type(0)),
                   lambda g, y, x: (g * sigmoid(x),), "log(1 + exp(x))",
                   saves=(0,), result="float")
-gelu: Op = _unary("gelu", _gelu, lambda g, y, x: (gelu_grad(g, x),),
-              "x times the normal distribution function of x", saves=(0,), result="float")
+gelu: Op = op("gelu", _gelu, _gelu_slope,
+          "x times the normal distribution function of x; approximate='tanh': of "
+          "(1 + tanh(sqrt(2/pi) (x + 0.044715 x**3))) / 2 instead", saves=(0,), result="float",
+          samples=(Sample(((3, 4),)), Sample(((3, 4),), {"approximate": "tanh"})))
 gelu_grad: Op = op("gelu_grad", _gelu_grad, _gelu_second, "g times the derivative of gelu at x",
                saves=(0, 1), result="float", samples=(Sample(((3, 4), (3, 4))),), method=False)
-clip: Op = _unary("clip", lambda x, low=-1.0, high=1.0: np.clip(x, low, high).astype(x.dtype),
-              lambda g, y, x, low=-1.0, high=1.0: (
-                  where(logical_and(x >= low, x <= high), g, g * 0.0),),
-              "x limited to low .. high", saves=(0,))
 
 # comparisons and choice -----------------------------------------------------------------------
 equal: Op = _binary("equal", np.equal, None, "a == b", result="bool")
@@ -153,6 +147,9 @@ where: Op = op("where", lambda c, a, b: np.where(c.astype(bool), a, b),
            samples=(Sample(((3, 4), (3, 4), (3, 4))), Sample(((4,), (3, 4), (1,)))))
 # fmt: on
 
-
-add_loop(gelu, "gelu")
+for _row in (add, sub, mul, div, pow, neg, abs, sign, square, reciprocal, sqrt, rsqrt, round, exp,
+             log, log1p, expm1, sin, cos, tanh, equal, not_equal, isnan, isinf, isfinite,
+             where):  # fmt: skip
+    _row.complex = True
+add_loop(gelu, "gelu", lambda x, **how: alike(x) and not how)
 add_loop(gelu_grad, "gelu", operands=2)

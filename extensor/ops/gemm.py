@@ -30,7 +30,7 @@ from extensor.ops.convert import arrays_of
 from extensor.ops.linear import matmul
 from extensor.ops.mode import grad_enabled
 from extensor.ops.registry import Op, Sample, op
-from extensor.quantizer import Quantizer
+from extensor.quantizer import Quantizer, draw_signs
 from extensor.recipe import GEMMS, Operand, Recipe
 from extensor.storage import Blocked, Coded, Native, Storage
 
@@ -149,16 +149,20 @@ def _patch_operand(
 ) -> Storage:
     """The (T, K) patches of images as the GEMM takes them, quantized along K (axis 1) or T.
 
-    Without a rotation the patches are quantized as they are gathered: the matrix, kh kw times the
-    image, is never made.
+    Patches are quantized as they are gathered (on a CPU where they are not rotated): the matrix,
+    kh kw times the image, is never made.
     """
-    if isinstance(q, Quantizer) and not q.hadamard:
+    if isinstance(q, Quantizer):
         q.check_key(key)
         along: Literal["K", "T"] = "K" if axis == 1 else "T"
-        rows = quantize_patches(x, *how, fmt=q.fmt, choice=q.choice, key=key, along=along)
+        signs = draw_signs(q.signs, q.hadamard) if q.hadamard else ()
+        rows = quantize_patches(
+            x, *how, fmt=q.fmt, choice=q.choice, key=key, along=along,
+            hadamard=q.hadamard or 0, signs=signs,
+        )  # fmt: skip
         ho, wo = out_size("conv2d", x.shape[2:], *how)
         shape = (len(x) * ho * wo, x.shape[1] * how[0][0] * how[0][1])
-        return Blocked(rows, shape, axis, q.transform(()))
+        return Blocked(rows, shape, axis, q.transform(signs))
     return operand(patches(x, *how), q, axis, key)
 
 
@@ -228,6 +232,11 @@ def linear_gemms(
     """The three GEMMs of ``y = x Wᵀ`` under a recipe: arrays (y, dx, dw).
 
     x: (T, K), w: (N, K), g: (T, N); for judging a recipe alone.
+
+    >>> import numpy as np
+    >>> one = np.ones((32, 32), np.float32)
+    >>> [float(product[0, 0]) for product in linear_gemms(PLAIN, one, one, one)]
+    [32.0, 32.0, 32.0]
     """
     x, w, g = (contiguous(as_array(t).astype(np.float32, copy=False)) for t in (x, w, g))
     check_key(recipe, key)

@@ -57,7 +57,7 @@ def _matmul_grad(g: Any, y: Any, a: Any, b: Any, exact: bool = False) -> tuple[A
 # fmt: off
 matmul: Op = op("matmul", _matmul, _matmul_grad,
             "the matrix product, batched over leading axes; exact=True fixes the order of sums",
-            saves=(0, 1),
+            saves=(0, 1), complex=True,
             samples=(Sample(((3, 4), (4, 5))), Sample(((2, 3, 4), (4, 5))),
                      Sample(((4,), (4, 5))), Sample(((2, 3, 4), (4,))), Sample(((4,), (4,)))))
 # fmt: on

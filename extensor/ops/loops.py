@@ -8,15 +8,18 @@ from collections.abc import Callable
 
 import numpy as np
 
+from extensor.ghost import Ghost
 from extensor.lazy import deferred
 from extensor.ops.registry import Op
 from extensor.storage import Native
 
 
 def alike(*operands: Native, **attributes: object) -> bool:
-    """float32 operands of one shape."""
+    """float32 operands of one shape, with numbers behind it."""
     first = operands[0].array
-    return all(x.array.dtype == np.float32 and x.array.shape == first.shape for x in operands)
+    return type(first) is not Ghost and all(
+        x.array.dtype == np.float32 and x.array.shape == first.shape for x in operands
+    )
 
 
 def rows_alike(*operands: Native, axis: int = -1, **attributes: object) -> bool:

@@ -1,4 +1,4 @@
-"""Layer norm and RMS norm over the last axis.
+"""Layer norm and RMS norm over the last axis; `standardize` over any.
 
 Both are ``standardize``, scaled by a weight (and shifted by a bias). Its Jacobian is symmetric:
 
@@ -14,15 +14,20 @@ Ba, Kiros and Hinton, "Layer Normalization", 2016; Zhang and Sennrich, "Root Mea
 Normalization", 2019. The second derivative is our own calculation, checked by finite differences.
 """
 
+from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from extensor.errors import ShapeError
+from extensor.lazy import deferred
 from extensor.ops.elementwise import rsqrt, square
-from extensor.ops.loops import add_loop, rows_alike
+from extensor.ops.loops import add_loop, alike, rows_alike
 from extensor.ops.registry import Op, Sample, op
 from extensor.ops.shape import sum_to
+
+Axis = int | tuple[int, ...]
 
 
 def check_width(name: str, x: Any, *factors: Any) -> None:
@@ -35,39 +40,52 @@ def check_width(name: str, x: Any, *factors: Any) -> None:
         )
 
 
-def _standard(x: Any, eps: float, center: bool) -> tuple[Any, Any]:
+def _check_axes(name: str, x: Any, axis: Axis) -> None:
+    """ShapeError unless the axes exist, once each, and hold something together."""
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    known = [a % x.ndim for a in axes if -x.ndim <= a < x.ndim]
+    if len(set(known)) != len(axes) or not axes or not all(x.shape[a] for a in known):
+        raise ShapeError(
+            f"{name}: shape {tuple(x.shape)}, axis {axis}; allowed: axes of the tensor, each once, "
+            "width >= 1"
+        )
+
+
+def _standard(x: Any, eps: float, center: bool, axis: Axis = -1) -> tuple[Any, Any]:
     """z and s."""
     if center:
-        x = x - x.mean(axis=-1, keepdims=True)
-    s = 1 / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + eps)
+        x = x - x.mean(axis=axis, keepdims=True)
+    s = 1 / np.sqrt(np.square(x).mean(axis=axis, keepdims=True) + eps)
     return x * s, s
 
 
-def _standardize(x: Any, eps: float = 1e-5, center: bool = True) -> Any:
-    check_width("standardize", x)
-    return _standard(x, eps, center)[0]
+def _standardize(x: Any, eps: float = 1e-5, center: bool = True, axis: Axis = -1) -> Any:
+    _check_axes("standardize", x, axis)
+    return _standard(x, eps, center, axis)[0]
 
 
-def _standardize_grad(u: Any, x: Any, eps: float = 1e-5, center: bool = True) -> Any:
-    check_width("standardize_grad", x)
+def _standardize_grad(
+    u: Any, x: Any, eps: float = 1e-5, center: bool = True, axis: Axis = -1
+) -> Any:
+    _check_axes("standardize_grad", x, axis)
     if u.shape != x.shape:
         raise ShapeError(f"standardize_grad: shapes {u.shape} and {x.shape}; allowed: equal shapes")
-    z, s = _standard(x, eps, center)
-    z *= (z * u).mean(axis=-1, keepdims=True)
+    z, s = _standard(x, eps, center, axis)
+    z *= (z * u).mean(axis=axis, keepdims=True)
     if center:
-        z += u.mean(axis=-1, keepdims=True)
+        z += u.mean(axis=axis, keepdims=True)
     return (u - z) * s
 
 
 def _second(
-    v: Any, y: Any, u: Any, x: Any, eps: float = 1e-5, center: bool = True
+    v: Any, y: Any, u: Any, x: Any, eps: float = 1e-5, center: bool = True, **along: Axis
 ) -> tuple[Any, ...]:
     """The gradient of J u for u and for x (the formula above)."""
 
     def mean(t: Any) -> Any:
-        return t.mean(axis=-1, keepdims=True)
+        return t.mean(axis=along.get("axis", -1), keepdims=True)
 
-    how: dict[str, Any] = {"eps": eps, "center": center}
+    how: dict[str, Any] = {"eps": eps, "center": center, **along}
     z = standardize(x, **how)
     s = rsqrt(mean(square(x - mean(x) if center else x)) + eps)
     a, b, q = mean(z * u), mean(z * v), mean(u * v)
@@ -120,18 +138,21 @@ def _rms_norm_grad(g: Any, y: Any, x: Any, weight: Any, eps: float = 1e-6) -> tu
     return _weighted(g, x, weight, eps, False)
 
 
-_EITHER: tuple[dict[str, Any], ...] = ({}, {"eps": 0.1, "center": False})
+_EITHER: tuple[dict[str, Any], ...] = (
+    {}, {"eps": 0.1, "center": False}, {"axis": 0}, {"axis": (0, -1), "eps": 0.1},
+)  # fmt: skip
 
 # fmt: off
 standardize: Op = op(
     "standardize", _standardize,
-    lambda g, y, x, eps=1e-5, center=True: (standardize_grad(g, x, eps=eps, center=center),),
-    "(x - m) / sqrt(mean((x - m)**2) + eps) over the last axis; m: the mean, or 0", saves=(0,),
-    result="float", method=False, samples=tuple(Sample(((3, 5),), how) for how in _EITHER))
+    lambda g, y, x, **how: (standardize_grad(g, x, **how),),
+    "(x - m) / sqrt(mean((x - m)**2) + eps) over an axis or several; m: the mean, or 0", saves=(0,),
+    result="float", method=False, samples=tuple(Sample(((3, 2, 5),), how) for how in _EITHER))
 standardize_grad: Op = op(
     "standardize_grad", _standardize_grad, _second,
     "the (symmetric) Jacobian of standardize at x, times u", saves=(0, 1),
-    result="float", method=False, samples=tuple(Sample(((3, 5), (3, 5)), how) for how in _EITHER))
+    result="float", method=False,
+    samples=tuple(Sample(((3, 2, 5), (3, 2, 5)), how) for how in _EITHER))
 layer_norm: Op = op(
     "layer_norm", _layer_norm, _layer_norm_grad,
     "weight (x - mean) / sqrt(variance + eps) + bias, over the last axis", saves=(0, 1),
@@ -143,6 +164,41 @@ rms_norm: Op = op(
     result="float", method=False,
     samples=(Sample(((3, 5), (5,))), Sample(((2, 3, 4), (4,)), {"eps": 0.1})))
 # fmt: on
-add_loop(standardize, "norm", rows_alike)
-add_loop(standardize_grad, "norm", rows_alike, operands=2)
+
+
+def _as_rows(x: Any, axis: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """An order of the axes in which those of ``axis`` are last, the widest steps first, and the
+    number of the others. In it an image whose memory is (C, H, W, N) is not copied."""
+    last = {a % x.ndim for a in axis}
+    kept = [a for a in range(x.ndim) if a not in last]
+    return (*kept, *sorted(last, key=lambda a: -abs(x.strides[a]))), len(kept)
+
+
+def _in_rows(run: Any, *arrays: Any, axis: tuple[int, ...], **how: Any) -> Any:
+    """A loop over the last axis, on arrays whose axes are brought into order first."""
+    x = arrays[-1]
+    order, lead = _as_rows(x, axis)
+    turned = tuple(x.shape[a] for a in order)
+    rows = (prod(turned[:lead]), prod(turned[lead:]))
+    y = run(*(a.transpose(order).reshape(rows) for a in arrays), **how)
+    return y.reshape(turned).transpose(np.argsort(order).tolist())
+
+
+def _many_axes(*operands: Any, axis: Axis = -1, **how: Any) -> bool:
+    x = operands[-1].array
+    if not isinstance(axis, tuple) or not alike(*operands) or x.size == 0:
+        return False
+    return len({a % x.ndim for a in axis if -x.ndim <= a < x.ndim}) == len(axis) > 0
+
+
+def _last_axis(*operands: Any, **how: Any) -> bool:
+    return "axis" not in how and rows_alike(*operands)
+
+
+for _row in (standardize, standardize_grad):
+    _count = len(_row.samples[0].shapes)
+    add_loop(_row, "norm", _last_axis, operands=_count)
+    _row.kernel(
+        *["native"] * _count, device="cpu", name=f"{_row.name} loop by axes", takes=_many_axes
+    )(partial(_in_rows, deferred("extensor.kernels.norm", _row.name)))
 add_loop(layer_norm, "norm", _float32, operands=3)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from extensor.backend import contiguous
-from extensor.ops.shape import check_index, concat, getitem, permute, reshape
+from extensor.ops.shape import check_index, getitem, permute, reshape
 from extensor.storage import Blocked
 
 Axes = tuple[int, ...]
@@ -21,13 +21,17 @@ def _lead_order(axes: Axes, axis: int) -> Axes:
     return tuple(a - (a > axis) for a in axes if a != axis)
 
 
+def _parts(x: Blocked) -> list[Any]:
+    """Codes (lead..., bytes) and scales (lead..., blocks), also where there are none."""
+    return [a.reshape(*x.lead, a.shape[-1]) for a in (x.rows.codes, x.rows.scales)]
+
+
 def _rows(x: Blocked, take: Any, shape: tuple[int, ...], axis: int) -> Blocked:
     """A tensor of the rows that ``take`` picks from (lead..., bytes) and (lead..., blocks)."""
-    codes = take(x.rows.codes.reshape(*x.lead, -1))
-    scales = take(x.rows.scales.reshape(*x.lead, -1))
+    codes, scales = (take(a) for a in _parts(x))
     rows = x.rows._replace(
-        codes=contiguous(codes).reshape(-1, codes.shape[-1]),
-        scales=contiguous(scales).reshape(-1, scales.shape[-1]),
+        codes=contiguous(codes).reshape(math.prod(codes.shape[:-1]), codes.shape[-1]),
+        scales=contiguous(scales).reshape(math.prod(scales.shape[:-1]), scales.shape[-1]),
         group=math.prod(codes.shape[:-1]),
     )
     return Blocked(rows, shape, axis, x.transform)
@@ -56,21 +60,26 @@ def _shape_of(x: Blocked, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(math.prod(x.shape) // max(known, 1) if n == -1 else n for n in shape)
 
 
+def _blocked_axis(x: Blocked, to: tuple[int, ...]) -> int | None:
+    """Where the blocked axis stands in a shape in which as much is before it and behind it."""
+    before = math.prod(x.shape[: x.axis])
+    behind = math.prod(x.shape[x.axis + 1 :])
+    for i, n in enumerate(to):
+        if (n, math.prod(to[:i]), math.prod(to[i + 1 :])) == (x.shape[x.axis], before, behind):
+            return i
+    return None
+
+
 def _can_reshape(x: Blocked, shape: tuple[int, ...]) -> bool:
-    to = _shape_of(x, shape)
-    return (
-        x.dtype.shape[0] == 1
-        and x.axis == len(x.shape) - 1
-        and len(to) > 0
-        and to[-1] == x.shape[-1]
-        and math.prod(to) == math.prod(x.shape)
-    )
+    return x.dtype.shape[0] == 1 and _blocked_axis(x, _shape_of(x, shape)) is not None
 
 
 @reshape.kernel("blocked", name="whole rows", takes=_can_reshape)
 def _reshape(x: Blocked, shape: tuple[int, ...]) -> Blocked:
     to = _shape_of(x, shape)
-    return Blocked(x.rows, to, len(to) - 1, x.transform)
+    axis = _blocked_axis(x, to)
+    assert axis is not None
+    return Blocked(x.rows, to, axis, x.transform)
 
 
 def _can_index(x: Blocked, index: Any) -> bool:
@@ -90,7 +99,8 @@ def _getitem(x: Blocked, index: Any) -> Blocked:
     return _rows(x, lambda a: a[index], (*shape, x.shape[-1]), len(shape))
 
 
-def _can_join(*xs: Blocked, axis: int = 0) -> bool:
+def can_join(*xs: Blocked, axis: int = 0) -> bool:
+    """Whether rows of these may follow each other: one format, no scale of a whole tensor."""
     first = xs[0]
     axis %= len(first.shape)
     return all(
@@ -105,18 +115,18 @@ def _can_join(*xs: Blocked, axis: int = 0) -> bool:
     )
 
 
-@concat.kernel("blocked", "blocked", name="whole rows", takes=_can_join)
-def _concat(*xs: Blocked, axis: int = 0) -> Blocked:
+def join(*xs: Blocked, axis: int = 0) -> Blocked:
+    """Joined along an axis that is not the blocked one."""
     first = xs[0]
     axis %= len(first.shape)
     lead = axis - (axis > first.axis)
-    parts = [(x.rows.codes.reshape(*x.lead, -1), x.rows.scales.reshape(*x.lead, -1)) for x in xs]
+    parts = [_parts(x) for x in xs]
     codes, scales = (np.concatenate([p[i] for p in parts], axis=lead) for i in (0, 1))
     shape = list(first.shape)
     shape[axis] = sum(x.shape[axis] for x in xs)
     rows = first.rows._replace(
-        codes=codes.reshape(-1, codes.shape[-1]),
-        scales=scales.reshape(-1, scales.shape[-1]),
+        codes=codes.reshape(math.prod(codes.shape[:-1]), codes.shape[-1]),
+        scales=scales.reshape(math.prod(scales.shape[:-1]), scales.shape[-1]),
         group=math.prod(codes.shape[:-1]),
     )
     return Blocked(rows, tuple(shape), first.axis, first.transform)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from extensor.backend import library_of, to_device
+from extensor.errors import DTypeError
 from extensor.formats import BF16, FP64, MXFP4, NVFP4, DType, Element
 from extensor.kernels.front import decode_elements, dequantize, encode_elements, pack
 from extensor.kernels.front import hadamard as rotate_rows
@@ -28,6 +29,11 @@ class _Cast(Op):
     def _run(self, storages: Any, attributes: dict[str, Any]) -> Storage:
         to: DType = attributes["dtype"]
         (storage,) = storages
+        if storage.dtype.is_complex and not to.is_complex and to.name != "bool":
+            raise DTypeError(
+                f"cast: {storage.dtype} to {to} would lose the imaginary part; take ex.real(x), "
+                "ex.imag(x) or ex.abs(x) first"
+            )
         wide = not isinstance(storage, Blocked)
         array = storage.array if isinstance(storage, Native) else arrays_of(storage, wide=wide)
         if isinstance(to, Element) and to.kind == "coded":
@@ -45,6 +51,11 @@ class _Quantize(Op):
     def _run(self, storages: Any, attributes: dict[str, Any]) -> Storage:
         (storage,) = storages
         quantizer: Quantizer = attributes["quantizer"]
+        if storage.dtype.is_complex:
+            raise DTypeError(
+                f"quantize: {storage.dtype}; allowed: real formats, for example ex.real(x) and "
+                "ex.imag(x) one by one"
+            )
         how = {name: attributes[name] for name in ("axis", "key", "offset")}
         if storage.dtype is BF16 and storage.device == "cuda":
             return quantizer.apply(storage.codes, bfloat16=True, **how)
@@ -148,5 +159,6 @@ def sign_pattern(length: int, n: int, signs: tuple[int, ...], axis: int, ndim: i
 # fmt: off
 rotate: Op = op("rotate", _rotate, _rotate_back,
             "x diag(s) H_n / sqrt(n) by blocks of n along an axis, in float32", method=False,
+            result="float",
             samples=(Sample(((2, 20),), {"n": 16, "axis": -1, "signs": (1, -1) * 8}),), smooth=0)
 # fmt: on

@@ -25,17 +25,19 @@ def kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
 
 def count(shape: tuple[int, ...], axis: Axis) -> int:
     """How many numbers each answer is made of."""
-    return math.prod(shape) // math.prod(kept(shape, axis))
+    left = kept(shape, axis)
+    return math.prod(n for n, m in zip(shape, left, strict=True) if n != m)
 
 
-def _spread(g: Any, x: Any, axis: Axis) -> Any:
+def spread(g: Any, x: Any, axis: Axis) -> Any:
+    """A gradient repeated over the axes that a reduction took away."""
     return broadcast_to(reshape(g, shape=kept(x.shape, axis)), shape=x.shape)
 
 
 def _extreme(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> tuple[Any, ...]:
     """The gradient of a maximum goes to its places; equal ones share it."""
     hit = (x == reshape(y, shape=kept(x.shape, axis))).to(g.dtype)
-    return (_spread(g, x, axis) * hit / hit.sum(axis=axis, keepdims=True),)
+    return (spread(g, x, axis) * hit / hit.sum(axis=axis, keepdims=True),)
 
 
 def _logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -45,39 +47,54 @@ def _logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return y if keepdims else np.squeeze(y, axis)
 
 
-def _reduction(name: str, meaning: Any, grad: Any, doc: str, **facts: Any) -> Op:
+class Total(Op):
+    """A reduction that can be asked for in another format: the numbers are converted first."""
+
+    def __call__(self, *operands: Any, dtype: Any = None, **attributes: Any) -> Any:
+        """Reduce; ``dtype``: the format to convert to before, and so that of the answer."""
+        if dtype is None:
+            return super().__call__(*operands, **attributes)
+        return super().__call__(operands[0].to(dtype), *operands[1:], **attributes).to(dtype)
+
+
+def reduction(name: str, meaning: Any, grad: Any, doc: str, **facts: Any) -> Op:
+    """A row that reduces over axes."""
     return op(name, meaning, grad, doc, samples=REDUCE, **facts)
 
 
 # fmt: off
-sum: Op = _reduction("sum",
-                     lambda x, axis=None, keepdims=False: np.sum(x, axis=axis, keepdims=keepdims),
-                 lambda g, y, x, axis=None, keepdims=False: (_spread(g, x, axis),), "the sum",
-                 result="sum")
-mean: Op = _reduction("mean",
+sum: Op = reduction("sum",
+                     lambda x, axis=None, keepdims=False, dtype=None: np.sum(
+                         x, axis=axis, keepdims=keepdims),
+                 lambda g, y, x, axis=None, keepdims=False: (spread(g, x, axis),), "the sum",
+                 result="sum", complex=True)
+sum.__class__ = Total
+mean: Op = reduction("mean",
                   lambda x, axis=None, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
                   lambda g, y, x, axis=None, keepdims=False: (
-                      _spread(g, x, axis) * (1.0 / count(x.shape, axis)),),
-                  "the mean", result="float")
-max: Op = _reduction("max",
+                      spread(g, x, axis) * (1.0 / count(x.shape, axis)),),
+                  "the mean", result="float", complex=True)
+max: Op = reduction("max",
                      lambda x, axis=None, keepdims=False: np.max(x, axis=axis, keepdims=keepdims),
                  _extreme, "the largest; NaN propagates", saves=(0, "y"))
-min: Op = _reduction("min",
+min: Op = reduction("min",
                      lambda x, axis=None, keepdims=False: np.min(x, axis=axis, keepdims=keepdims),
                  _extreme, "the smallest; NaN propagates", saves=(0, "y"))
-logsumexp: Op = _reduction("logsumexp", _logsumexp,
+logsumexp: Op = reduction("logsumexp", _logsumexp,
                        lambda g, y, x, axis=None, keepdims=False: (
-                           _spread(g, x, axis)
+                           spread(g, x, axis)
                            * (x - reshape(y, shape=kept(x.shape, axis))).exp(),),
                        "log(sum(exp(x))), without overflow", saves=(0, "y"), result="float")
-argmax: Op = op("argmax", lambda x, axis=None: np.argmax(x, axis=axis), None,
+argmax: Op = op("argmax", lambda x, axis=None, keepdims=False: np.argmax(
+                x, axis=axis, keepdims=keepdims), None,
             "the index of the first largest", result="index", samples=REDUCE[:2])
-argmin: Op = op("argmin", lambda x, axis=None: np.argmin(x, axis=axis), None,
+argmin: Op = op("argmin", lambda x, axis=None, keepdims=False: np.argmin(
+                x, axis=axis, keepdims=keepdims), None,
             "the index of the first smallest", result="index", samples=REDUCE[:2])
-all: Op = _reduction("all",
+all: Op = reduction("all",
                      lambda x, axis=None, keepdims=False: np.all(x, axis=axis, keepdims=keepdims),
-                 None, "whether all are true", result="bool")
-any: Op = _reduction("any",
+                 None, "whether all are true", result="bool", complex=True)
+any: Op = reduction("any",
                      lambda x, axis=None, keepdims=False: np.any(x, axis=axis, keepdims=keepdims),
-                 None, "whether any is true", result="bool")
+                 None, "whether any is true", result="bool", complex=True)
 # fmt: on

@@ -4,31 +4,51 @@ A row is a name, a NumPy meaning and a gradient written in ops. Methods, gradien
 the op x dtype x device matrix are generated from the rows; nothing else lists ops. Kernels attach
 under the storage kinds of the operands and the device; where none fits there is one declared
 fallback: decode, compute natively, and round the result to the promoted format.
+
+Over 300 lines: what a row is, how its kernel is found and how its answer's format is decided need
+each other; how it is called is in `extensor.ops.calling`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
+
+from numpy import ndarray
 
 from extensor.backend import DEVICES, LIBRARIES, device_of
 from extensor.errors import (
     DispatchError,
     DTypeError,
     ExtensorError,
+    FormatError,
     IndexShapeError,
     OutOfMemoryError,
     ShapeError,
 )
-from extensor.formats import FP32, FP64, DType, compute, dtype, promote
+from extensor.formats import (
+    C64,
+    C128,
+    FP32,
+    FP64,
+    Complex,
+    DType,
+    Integer,
+    complex_of,
+    compute,
+    dtype,
+    lift,
+    promote_all,
+)
+from extensor.ops.calling import named, signature_of
 from extensor.ops.convert import arrays_of, store
 from extensor.ops.trace import Call, record
 from extensor.storage import Coded, Native, Storage
 
-Result = Literal["promote", "float", "sum", "bool", "index", "same"]
+Result = Literal["promote", "float", "sum", "real", "part", "complex", "bool", "index", "same"]
 """The format of the answer: promoted; promoted, integers becoming float32; promoted, integers
-becoming 64-bit; bool; int64; the first operand's own, codes untouched (shape ops)."""
+becoming 64-bit; promoted, complex numbers becoming their parts; both of these; the complex format
+with parts of that width; bool; int64; the first operand's own, codes untouched (shape ops)."""
 Kernel = Callable[..., Any]
 Key = tuple[str, ...]
 
@@ -38,7 +58,7 @@ class Sample(NamedTuple):
     where it holds labels) and attributes."""
 
     shapes: tuple[Any, ...]
-    attributes: Mapping[str, Any] = MappingProxyType({})
+    attributes: Mapping[str, Any] = {}  # shared by all, written by none
 
 
 class Registered(NamedTuple):
@@ -49,25 +69,36 @@ class Registered(NamedTuple):
     takes: Callable[..., bool] | None
 
 
-_PLAIN = ("promote", "float", "same")
+_PLAIN = ("promote", "float", "sum", "real", "same")
+"""Answers that have the type of the operands where these are of one float type."""
 _ALL = slice(None)
 
 
-def _alike(storages: Sequence[Storage]) -> list[Any] | None:
-    """The arrays of native operands of one float type (Python numbers taken along), or None.
+def _alike(storages: Sequence[Storage]) -> tuple[list[Any], Any] | None:
+    """The NumPy arrays of operands of one float type (Python numbers taken along), and the type;
+    None for others.
 
     The short way for what a training step does most.
     """
-    kind = None
+    kind, arrays, weak = None, [], False
     for s in storages:
-        if not s.weak:  # type: ignore[union-attr]
-            if kind is None:
-                kind = s.array.dtype  # type: ignore[union-attr]
-            elif s.array.dtype != kind:  # type: ignore[union-attr]
+        if type(s) is not Native or type(s.array) is not ndarray:
+            return None
+        arrays.append(s.array)
+        if s.weak:
+            if s.array.dtype.char == "D":
                 return None
+            weak = True
+        elif kind is None:
+            kind = s.array.dtype
+        elif s.array.dtype != kind:
+            return None
     if kind is None or kind.char not in "fd":
         return None
-    return [s.array.astype(kind)[()] if s.weak else s.array for s in storages]  # type: ignore[union-attr]
+    if weak:
+        weak_ones = [s.weak for s in storages]  # type: ignore[union-attr]
+        arrays = [a.astype(kind)[()] if w else a for a, w in zip(arrays, weak_ones, strict=True)]
+    return arrays, kind
 
 
 @dataclass(eq=False)
@@ -90,6 +121,8 @@ class Op:
         differences can follow (0: the gradient is straight-through, by definition).
     fills
         Whether zeros are added, which not every format has.
+    complex
+        Whether complex numbers have a meaning; shape ops (``result="same"``) take them always.
     aux
         Whether the meaning also gives what the gradient reads (packed operands, for example).
     doc
@@ -108,6 +141,7 @@ class Op:
     method: bool = True
     aux: bool = False
     fills: bool = False
+    complex: bool = False
     smooth: int = 2
     kernels: dict[tuple[Key, str], list[Registered]] = field(default_factory=dict)
 
@@ -159,14 +193,28 @@ class Op:
                 return kernel
         return None
 
+    def moves_codes(self, storages: Sequence[Storage]) -> bool:
+        """Whether this is a shape op on operands of one coded format: their codes move as they are.
+
+        >>> import numpy as np
+        >>> from extensor.formats import BF16
+        >>> Op("f", lambda x: x, None, "x", result="same").moves_codes([store(np.ones(2), BF16)])
+        True
+        """
+        if self.result != "same" or not storages or not isinstance(storages[0], Coded):
+            return False
+        return len({s.dtype for s in storages[self.typed]}) == 1
+
     def common_dtype(self, storages: Sequence[Storage]) -> DType:
         """The format of the operands together; Python numbers give way (they are weak)."""
         typed = storages[self.typed]
         strong = [s.dtype for s in typed if not getattr(s, "weak", False)]
-        common = reduce(promote, strong or [s.dtype for s in typed] or [FP32])
-        if strong and not common.is_float and any(s.dtype.is_float for s in typed):
-            return FP32
-        return common
+        common = promote_all(strong or [s.dtype for s in typed] or [FP32])
+        if not strong and any(not getattr(s, "weak", False) for s in storages):
+            return FP32 if common is FP64 else C64 if common is C128 else common
+        if len(strong) in (0, len(typed)):
+            return common
+        return reduce(lift, (s.dtype for s in typed if getattr(s, "weak", False)), common)
 
     def result_dtype(self, storages: Sequence[Storage]) -> DType:
         """The format of the answer for these operands."""
@@ -175,11 +223,17 @@ class Op:
         if self.result == "index":
             return dtype("int64")
         if self.result == "same":
-            return compute(storages[0].dtype)
+            return compute(self.common_dtype(storages))
         promoted = compute(self.common_dtype(storages))
-        if promoted.is_float or self.result == "promote":
+        if self.result == "complex":
+            return complex_of(promoted)
+        if self.result in ("real", "part") and isinstance(promoted, Complex):
+            return promoted.part
+        if self.result == "real":
             return promoted
-        if self.result == "float":
+        if promoted.is_float or promoted.is_complex or self.result == "promote":
+            return promoted
+        if self.result in ("float", "part"):
             return FP32
         return dtype("uint64" if promoted.name.startswith("u") else "int64")
 
@@ -200,6 +254,15 @@ class Op:
             ) from None
 
     def _run(self, storages: Sequence[Storage], attributes: dict[str, Any]) -> Any:
+        if self.short and record.get() is None:
+            alike = _alike(storages)
+            if alike is not None:
+                arrays, kind = alike
+                found = self.find(storages, attributes) if self.kernels else None
+                value = self._meant(arrays, attributes, found.run if found else self.meaning)
+                if type(value) is ndarray and value.dtype == kind:
+                    return Native(value)
+                return store(value, kind)
         device = self.device(storages)
         found = self.find(storages, attributes, device)
         native = all(s.kind == "native" for s in storages)
@@ -207,26 +270,24 @@ class Op:
         if calls is not None:
             kinds = tuple(s.kind for s in storages)
             name = found.name if found else f"{self.name}: {LIBRARIES[device]}"
-            calls.append(Call(self.name, kinds, device, name, found is None and not native))
+            fallback = found is None and not native and not self.moves_codes(storages)
+            calls.append(Call(self.name, kinds, device, name, fallback))
         if found is not None and not native:
-            return found.run(*storages, **attributes)
-        if native and not self.aux and self.result in _PLAIN and self.typed == _ALL:
-            arrays = _alike(storages)
-            if arrays is not None:
-                value = self._meant(arrays, attributes, found.run if found else self.meaning)
-                return store(value, arrays[0].dtype)
+            self._check_complex(storages)
+            return self._meant(storages, attributes, found.run)
         return self._native(storages, attributes, found)
 
     def _native(
         self, storages: Sequence[Storage], attributes: dict[str, Any], found: Registered | None
     ) -> Any:
         """Decode what is not native, compute, round once to the format of the answer."""
-        dtypes = [s.dtype for s in storages]
-        if self.result == "same" and len(set(dtypes)) == 1 and isinstance(storages[0], Coded):
-            if self.fills and storages[0].dtype.facts.origin:
-                raise DTypeError(f"{self.name}: {dtypes[0]} has no zero to fill with")
-            codes = [s.codes for s in storages]  # type: ignore[union-attr]
-            return Coded(self._meant(codes, attributes), storages[0].dtype)
+        self._check_complex(storages)
+        first = storages[0] if storages else None
+        if isinstance(first, Coded) and self.moves_codes(storages):
+            if self.fills and first.dtype.facts.origin:
+                raise DTypeError(f"{self.name}: {first.dtype} has no zero to fill with")
+            codes = [s.codes if isinstance(s, Coded) else arrays_of(s) for s in storages]
+            return Coded(self._meant(codes, attributes), first.dtype)
         answer = self.result_dtype(storages)
         common = (
             answer if self.result in ("promote", "float", "sum") else self.common_dtype(storages)
@@ -235,6 +296,8 @@ class Op:
         arrays = [arrays_of(s, wide=inside is FP64) for s in storages]
         for i in range(*self.typed.indices(len(arrays))):
             if arrays[i].dtype != inside.storage and self.result != "same":
+                if getattr(storages[i], "weak", False):
+                    self._check_number(arrays[i], inside)
                 arrays[i] = arrays[i].astype(inside.storage)
         if self.device(storages) != "cpu":
             arrays = [a[()] if device_of(a) == "cpu" else a for a in arrays]
@@ -243,7 +306,30 @@ class Op:
         value = self._meant(arrays, attributes, found.run if found else self.meaning)
         if self.aux:
             return store(value[0].array, answer), value[1]
-        return store(value, answer)
+        result = store(value, answer)
+        if isinstance(result, Native) and storages:
+            result.weak = not result.shape and all(getattr(s, "weak", False) for s in storages)
+        return result
+
+    def _check_complex(self, storages: Sequence[Storage]) -> None:
+        """Complex operands where they have no meaning: DTypeError."""
+        if not self.complex and self.result != "same":
+            for s in storages:
+                if s.dtype.is_complex:
+                    raise DTypeError(
+                        f"{self.name}: an operand is {s.dtype}; allowed: real formats, for example "
+                        "ex.real(x), ex.imag(x) or ex.abs(x)"
+                    )
+
+    def _check_number(self, number: Any, to: DType) -> None:
+        """A Python integer that the integers of its partner cannot hold: FormatError."""
+        if number.dtype.kind in "iu" and isinstance(to, Integer):
+            low, high = to.limits
+            if not low <= int(number) <= high:
+                raise FormatError(
+                    f"{self.name}: {number} does not fit {to}; allowed: {low} .. {high}; convert "
+                    "the tensor first, for example x.to(ex.int64)"
+                )
 
     def _meant(
         self, arrays: Sequence[Any], attributes: dict[str, Any], run: Kernel | None = None
@@ -262,8 +348,22 @@ class Op:
             raise kind(f"{self.name}: shapes {shapes} do not fit: {error}") from None
 
     def __call__(self, *operands: Any, **attributes: Any) -> Any:
-        """Apply to tensors; `extensor.tensor` says how results and the graph are made."""
+        """Apply to tensors; `extensor.tensor` says how results and the graph are made.
+
+        What follows the operands by position are attributes: ``squeeze(x, 0)``.
+        """
+        if len(operands) > self.arity:
+            operands, attributes = named(self, operands, attributes)
         return _apply[0](self, operands, attributes)
+
+    def __post_init__(self) -> None:
+        self.short = not self.aux and self.result in _PLAIN and self.typed == _ALL
+        self.arity = max((len(sample.shapes) for sample in self.samples), default=0)
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "__signature__":
+            raise AttributeError(f"op {self.__dict__.get('name')!r} has no attribute {name!r}")
+        return signature_of(self.meaning, self.arity)
 
 
 def _unbound(op: Op, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:

@@ -48,7 +48,7 @@ def check_index(index: Any) -> Any:
     return index
 
 
-def _beside(x: Any, index: Any) -> Any:
+def beside(x: Any, index: Any) -> Any:
     """An index whose arrays live where ``x`` does."""
     parts = index if isinstance(index, tuple) else (index,)
     moved = tuple(to_device(p, device_of(x)) if hasattr(p, "dtype") else p for p in parts)
@@ -56,7 +56,7 @@ def _beside(x: Any, index: Any) -> Any:
 
 
 def _getitem(x: Any, index: Any) -> Any:
-    return x[_beside(x, check_index(index))]
+    return x[beside(x, check_index(index))]
 
 
 def _meets_once(index: Any) -> bool:
@@ -70,7 +70,7 @@ def _put(g: Any, index: Any, shape: Shape) -> Any:
     if _meets_once(index):
         out[index] = g
     else:
-        library_of(g).add.at(out, _beside(g, index), g)
+        library_of(g).add.at(out, beside(g, index), g)
     return out
 
 
@@ -91,6 +91,11 @@ def _concat_grad(g: Any, y: Any, *xs: Any, axis: int = 0) -> tuple[Any, ...]:
 def _stack_grad(g: Any, y: Any, *xs: Any, axis: int = 0) -> tuple[Any, ...]:
     axis = axis % len(g.shape)
     return tuple(getitem(g, index=(slice(None),) * axis + (i,)) for i in range(len(xs)))
+
+
+def _roll_grad(g: Any, y: Any, x: Any, shift: Any, axis: Any) -> tuple[Any, ...]:
+    back = -shift if isinstance(shift, int) else tuple(-n for n in shift)
+    return (roll(g, shift=back, axis=axis),)
 
 
 def _pad_grad(g: Any, y: Any, x: Any, width: Any) -> tuple[Any, ...]:
@@ -118,7 +123,12 @@ broadcast_to: Op = _one("broadcast_to", lambda x, shape: np.broadcast_to(x, shap
                     Sample(((3, 1),), {"shape": (2, 3, 4)}))
 flip: Op = _one("flip", lambda x, axis: np.flip(x, axis),
                 lambda g, y, x, axis: (flip(g, axis=axis),),
-            "reversed along an axis", Sample(((3, 4),), {"axis": 1}))
+            "reversed along an axis", Sample(((3, 4),), {"axis": 1}),
+            Sample(((3, 4),), {"axis": 0}))
+roll: Op = _one("roll", lambda x, shift, axis: np.roll(x, shift, axis), _roll_grad,
+            "moved on along axes; what leaves at the end enters at the front",
+            Sample(((3, 4),), {"shift": 1, "axis": 0}),
+            Sample(((3, 4),), {"shift": (2, -1), "axis": (1, 0)}))
 getitem: Op = _one("getitem", _getitem,
                    lambda g, y, x, index: (put(g, index=index, shape=x.shape),),
                "x[index]", Sample(((3, 4),), {"index": (slice(1, None), 2)}),
@@ -129,7 +139,8 @@ put: Op = op("put", _put, lambda gg, y, g, index, shape: (getitem(gg, index=inde
 pad: Op = _one("pad", lambda x, width: np.pad(x, width), _pad_grad, "zeros around",
            Sample(((2, 3),), {"width": ((1, 0), (2, 1))}), fills=True)
 concat: Op = _one("concat", _concat, _concat_grad, "joined along an axis",
-              Sample(((2, 3), (2, 4)), {"axis": 1}), method=False)
+              Sample(((2, 3), (2, 4)), {"axis": 1}),
+              Sample(((2, 3), (1, 3)), {"axis": 0}), method=False)
 stack: Op = _one("stack", lambda *xs, axis=0: np.stack(xs, axis=axis), _stack_grad,
              "joined along a new axis", Sample(((2, 3), (2, 3)), {"axis": 1}), method=False)
 sum_to: Op = op("sum_to", _sum_to, lambda g, y, x, shape: (broadcast_to(g, shape=x.shape),),

@@ -1,15 +1,14 @@
 """Facts about a step that are counted, not estimated: bytes saved, bytes of gradients, hashes."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from extensor.autograd import Meta, Node
-from extensor.backend import pointer
 from extensor.data import Dataset
+from extensor.held import held
 from extensor.tensor import ExTensor
 
 
@@ -50,35 +49,7 @@ def saved_nbytes(y: ExTensor, params: Iterable[ExTensor]) -> int:
     >>> saved_nbytes((x.exp() * 2).sum(), [x])       # exp keeps its answer
     12
     """
-    sizes = {place: size for node in _nodes(y) for place, size in _buffers(node)}
-    for p in params:
-        sizes.pop(_place(p.storage), None)
-    return sum(sizes.values())
-
-
-def _nodes(y: ExTensor) -> Iterator[Node]:
-    seen: set[int] = set()
-    stack: list[Any] = [y.node]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Node) and id(node) not in seen:
-            seen.add(id(node))
-            stack.extend(node.edges)
-            yield node
-
-
-def _buffers(node: Node) -> Iterator[tuple[int, int]]:
-    """(where, how many bytes) of every buffer of one node; views of one array share a place."""
-    held = [t.storage for t in node.saved if not isinstance(t, Meta)]
-    held += [s for s in (node.y, node.aux) if hasattr(s, "nbytes")]
-    for storage in held:
-        if not getattr(storage, "weak", False):
-            yield _place(storage), storage.nbytes
-
-
-def _place(storage: Any) -> int:
-    array = getattr(storage, "array", None)
-    return id(storage) if array is None else int(pointer(array))
+    return sum(int(buffer.array.nbytes) for buffer in held(y, params))
 
 
 def weights_sha256(params: Mapping[str, ExTensor]) -> str:

@@ -9,6 +9,7 @@ import extensor as ex
 from extensor.errors import DispatchError
 from extensor.ops.registry import Op, Sample
 from tests.cuda.gpu import require_gpu
+from tests.ops.cells import cells_of, classified, uneven
 from tests.ops.table import draw, rows
 
 require_gpu()
@@ -47,6 +48,17 @@ def test_op(row: Op, sample: Sample, dtype: Any) -> None:
     for a, b in zip([gpu, *gpu_grads], [cpu, *cpu_grads], strict=True):
         assert a.shape == b.shape
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=bound, atol=bound)
+
+
+@pytest.mark.parametrize("row", ex.OPS.values(), ids=lambda row: row.name)
+def test_every_cell_of_a_row(row: Op) -> None:
+    """The column of the GPU in the matrix: as on the host, by the route that the table named."""
+    cells = cells_of(row, "cuda")
+    wrong = [f"{c.op} on {c.dtype} ({c.word}): {c.wrong}" for c in cells if c.wrong]
+    assert not wrong, "\n".join(wrong)
+    assert all(c.samples for c in cells) and not uneven(row, cells)
+    for cell in cells:
+        assert cell.word == classified(row, ex.dtype(cell.dtype), "cuda").word, cell
 
 
 @pytest.mark.parametrize("name", ["bfloat16", "float8_e4m3fn", "float4_e2m1fn", "mxfp4", "nvfp4"])

@@ -103,3 +103,44 @@ def test_initial_embeddings_are_normal() -> None:
     assert (np.abs(w) < 0.02).mean() == pytest.approx(0.6827, abs=0.01)
     odd = Embedding(3, 3, key=ex.key(0)).weight.numpy()
     assert odd.shape == (3, 3) and not (odd == Embedding(3, 3, key=ex.key(1)).weight.numpy()).any()
+
+
+def test_masks_of_multi_head_attention() -> None:
+    """Bool and additive, for three axes and for more; equal to PyTorch's layer."""
+    torch = pytest.importorskip("torch")
+    layer = ex.nn.MultiHeadAttention(8, 2, causal=False, key=ex.key(0))
+    twin = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+    with torch.no_grad():
+        twin.in_proj_weight.copy_(torch.from_numpy(layer.qkv.weight.numpy()))
+        twin.out_proj.weight.copy_(torch.from_numpy(layer.out.weight.numpy()))
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 5, 8)).astype(np.float32)
+    seen = (rng.uniform(size=(3, 5)) < 0.6) | (np.arange(5) == 0)
+    t = torch.from_numpy(x)
+    wanted = twin(t, t, t, key_padding_mask=torch.from_numpy(~seen))[0].detach().numpy()
+    found = layer(x, mask=seen[:, None, None, :])
+    np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-4, atol=1e-5)
+    added = np.where(seen, 0, -np.inf).astype(np.float32)[:, None, None, :]
+    np.testing.assert_array_equal(layer(x, mask=added).numpy(), found.numpy())
+    deep = layer(x.reshape(1, 3, 5, 8), mask=seen[None, :, None, None, :])
+    np.testing.assert_array_equal(deep.numpy()[0], found.numpy())
+    alone = layer(x[0], mask=np.broadcast_to(seen[0], (5, 5)))
+    np.testing.assert_allclose(alone.numpy(), found.numpy()[0], rtol=1e-5, atol=1e-6)
+    with pytest.raises(ex.ShapeError, match="mask of shape"):
+        layer(x.reshape(1, 3, 5, 8), mask=np.ones((1, 1, 1, 1, 1, 5), bool))
+
+
+def test_dropout_and_rotary_in_attention() -> None:
+    x = np.random.default_rng(0).standard_normal((2, 6, 8)).astype(np.float32)
+    plain = ex.nn.MultiHeadAttention(8, 2, key=ex.key(0))
+    layer = ex.nn.MultiHeadAttention(8, 2, key=ex.key(0), dropout=0.5)
+    one, same, other = (layer(x, key=ex.key(i)).numpy() for i in (0, 0, 1))
+    assert (one == same).all() and (one != other).any()
+    np.testing.assert_array_equal(layer.eval()(x).numpy(), plain(x).numpy())
+    with pytest.raises(ex.KeyMissingError):
+        layer.train()(x)
+    with pytest.raises(ex.FormatError, match="p=1"):
+        ex.nn.MultiHeadAttention(8, 2, dropout=1.0)
+    turned = ex.nn.MultiHeadAttention(8, 2, key=ex.key(0), rotary=ex.nn.RotaryEmbedding(4))
+    assert (turned(x).numpy()[:, 1:] != plain(x).numpy()[:, 1:]).any()
+    np.testing.assert_allclose(turned(x).numpy()[:, 0], plain(x).numpy()[:, 0], atol=1e-6)

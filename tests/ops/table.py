@@ -24,6 +24,8 @@ def values_for(dtype: DType, x: Any) -> Any:
         if dtype.name == "bool":
             return whole > 0
         return np.abs(whole) if dtype.name.startswith("u") else whole
+    if dtype.is_complex:
+        return x * (1 - 0.5j)
     if dtype.name == "float8_e8m0fnu":
         return np.exp2(np.rint(x))
     return np.abs(x) if dtype.name == "float8_ue5m3" else x

@@ -133,3 +133,19 @@ def test_errors() -> None:
             attention(q, k, v, np.ones(shape, bool))
     with pytest.raises(ex.ShapeError, match="2 masks; allowed"):
         ops.attention_weights(q, q, q)
+
+
+def test_dropout_of_weights() -> None:
+    """Zeros in the weights where the key says so, the others over 1 - p; none of it at p = 0."""
+    q, k = (ex.asarray(np.random.default_rng(i).standard_normal((4, 6))) for i in (0, 1))
+    v = ex.asarray(np.eye(4))  # the answer is the weights
+    plain = attention(q, k, v).numpy()
+    dropped = attention(q, k, v, dropout=0.5, key=ex.key(0)).numpy()
+    gone = dropped == 0
+    assert 0 < gone.sum() < 16
+    np.testing.assert_allclose(dropped[~gone], 2 * plain[~gone], rtol=1e-12)
+    with pytest.raises(ex.KeyMissingError, match="key=None"):
+        attention(q, k, v, dropout=0.5)
+    assert ex.gradgradcheck(
+        lambda q, k: attention(q, k, v, dropout=0.3, key=ex.key(2)), [q.numpy(), k.numpy()]
+    )

@@ -36,11 +36,11 @@ def test_reshape_index_and_concat_of_rows() -> None:
     same(q[1], q.numpy()[1], ex.mxfp4)
     same(q[1:, ::2], q.numpy()[1:, ::2], ex.mxfp4)
     same(q[np.array([2, 0])], q.numpy()[[2, 0]], ex.mxfp4)
-    same(ex.concat(q, q, axis=1), np.concatenate([q.numpy()] * 2, axis=1), ex.mxfp4)
+    same(ex.concat([q, q], axis=1), np.concatenate([q.numpy()] * 2, axis=1), ex.mxfp4)
 
 
 def test_what_would_cut_a_block_is_decoded() -> None:
     q = ex.quantize(X, ex.mxfp4)
     same(q.reshape(3, 160), q.numpy().reshape(3, 160), ex.float32)
     same(q[:, :, 3], q.numpy()[:, :, 3], ex.float32)
-    same(ex.concat(q, q, axis=2), np.concatenate([q.numpy()] * 2, axis=2), ex.float32)
+    same(ex.concat([q, q], axis=2), np.concatenate([q.numpy()] * 2, axis=2), ex.float32)

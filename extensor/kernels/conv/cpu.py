@@ -11,6 +11,8 @@ A block of C channels takes 64 C (H + 2 ph) (W + 2 pw) bytes of scratch per thre
 images of up to some hundred pixels a side.
 """
 
+from functools import cache
+
 import numpy as np
 from numba import get_num_threads, prange
 from numpy.typing import NDArray
@@ -35,6 +37,7 @@ GROUPS = (6, 4, 2, 1)
 """Output channels that a ``correlate`` tile exists for, largest first."""
 
 
+@cache
 def groups(channels: int) -> NDArray[np.int64]:
     """How output channels are cut into tiles: rows (first channel, number of channels).
 
@@ -60,6 +63,7 @@ def packed(w: Floats, cut: NDArray[np.int64]) -> Floats:
     return np.concatenate([w[start : start + size].T.reshape(-1) for start, size in cut])
 
 
+@cache
 def tap_offsets(channels: int, kernel_size: Pair, size: Pair) -> NDArray[np.int64]:
     """(C, kh, kw): distance of a tap from the window's corner, in a block of (Hp, Wp) = ``size``.
 

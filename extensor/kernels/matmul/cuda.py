@@ -6,7 +6,7 @@
 - two MXFP4 or two NVFP4 operands that are thin somewhere: `cuda_narrow` reads both packed.
 - one side of at most 64 rows (and pieces, below), the other packed MXFP4: `cuda_plan` reads the
   packed weight once, on tensor cores.
-- else cuBLASLt (`cuda_large`): FP8 for two MXFP4 operands (made again from the packed operands where
+- else cuBLASLt (`cuda_large`): FP8 for two MXFP4 operands (made again from the packed ones where
   their scales span too many codes), else bf16.
 - small products, and GPUs before Hopper: the exact kernels, whose bound is the CPU's.
 

@@ -30,6 +30,17 @@ def padded(x: Floats, padding: Pair, value: float) -> Floats:
     return np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=value)
 
 
+def lowest(dtype: np.dtype[Any]) -> Any:
+    """What loses against every number of a type: the padding of a maximum.
+
+    >>> lowest(np.dtype("int8")), lowest(np.dtype("float32"))
+    (-128, -inf)
+    """
+    if dtype.kind in "iu":
+        return int(np.iinfo(dtype).min)
+    return False if dtype.kind == "b" else -np.inf
+
+
 def positions(x: Floats, kernel: Pair, stride: Pair, out: Pair) -> Iterator[Floats]:
     """For each position in the window, row by row: the view (N, C, Ho, Wo) of what lies there.
 
@@ -49,7 +60,7 @@ def max_pool2d(x: Floats, kernel: Pair, stride: Pair, padding: Pair, out: Pair) 
     >>> max_pool2d(np.arange(4.0).reshape(1, 1, 2, 2), (2, 2), (2, 2), (0, 0), (1, 1)).item()
     3.0
     """
-    parts = positions(padded(x, padding, -np.inf), kernel, stride, out)
+    parts = positions(padded(x, padding, lowest(x.dtype)), kernel, stride, out)
     y: Floats = next(parts).copy("K")
     for part in parts:
         np.maximum(y, part, out=y)
@@ -66,12 +77,14 @@ def max_pool2d_grad(
     [[[[1.0, 0.0], [0.0, 0.0]]]]
     """
     (ph, pw), (h, w) = padding, x.shape[2:]
-    wide = padded(x, padding, -np.inf)
+    wide = padded(x, padding, lowest(x.dtype))
     dx = np.zeros_like(wide, dtype=np.result_type(g, x))
     out = (y.shape[2], y.shape[3])
     free, hits = np.ones_like(y, dtype=bool), []
-    for part in positions(wide, kernel, stride, out):
-        hits.append(free & ((part == y) | np.isnan(part)))
+    pixel = padded(np.ones_like(x[:1, :1], dtype=bool), padding, False)
+    inside = positions(pixel, kernel, stride, out)
+    for part, known in zip(positions(wide, kernel, stride, out), inside, strict=True):
+        hits.append(free & known & ((part == y) | np.isnan(part)))
         free &= ~hits[-1]
     for place in reversed(list(positions(dx, kernel, stride, out))):
         place += np.where(hits.pop(), g, g.dtype.type(0))

@@ -185,11 +185,11 @@ def _shared(
             w = _four(counter + _i64(m), stream, seed)
             _put(_u32(mine + _u32(16 * m)), w[0], w[1], w[2], w[3])
     else:
-        m = _u32(0) if row < _u32(8) else _u32(3)
-        while m < (_u32(3) if row < _u32(8) else _u32(5)):
-            w = _four(counter + _i64(m), stream, seed)
-            _put(_u32(mine + _u32(_u32(16) * m)), w[0], w[1], w[2], w[3])
-            m = _u32(m + _u32(1))
+        part = _u32(0) if row < _u32(8) else _u32(3)
+        while part < (_u32(3) if row < _u32(8) else _u32(5)):
+            w = _four(counter + _i64(part), stream, seed)
+            _put(_u32(mine + _u32(_u32(16) * part)), w[0], w[1], w[2], w[3])
+            part = _u32(part + _u32(1))
     cuda.syncwarp()
     w = (
         _of_place(room, lanes, unit, row, _u32(0), top, start, sk),

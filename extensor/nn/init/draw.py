@@ -1,4 +1,8 @@
-"""Initial values of parameters, drawn from a key."""
+"""Initial values of parameters, drawn from a key.
+
+`uniform` and `normal` give arrays; `lecun`, `zeros` and `ones`, with which layers begin, give
+parameters.
+"""
 
 import math
 
