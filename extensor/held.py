@@ -61,7 +61,8 @@ def nodes(y: Any) -> Iterator[Node]:
 def _storages(node: Node) -> Iterator[Any]:
     operands = (t.storage for t in node.saved if not isinstance(t, Meta))
     yield from (s for s in operands if not getattr(s, "weak", False))
-    yield from (s for s in (node.y, node.aux) if hasattr(s, "nbytes"))
+    aux = node.aux if isinstance(node.aux, tuple) else (node.aux,)
+    yield from (s for s in (node.y, *aux) if hasattr(s, "nbytes"))
     yield from () if node.kept is None else node.kept.storages
 
 

@@ -67,7 +67,8 @@ class Quantizer:
         A block format.
     scale_rule
         None: the format's own. ``"rceil" "floor" "even" "ceil"`` or ``("cap", c)``: the smallest
-        power of two with ``amax <= C * scale``.
+        power of two with ``amax <= C * scale``. ``"quest" "mse" "four_over_six" "eden"`` look at
+        all numbers of a block.
     rounding
         Of elements: ``nearest_even nearest_away nearest_zero toward_zero up down stochastic``, or
         ``stochastic_hardware``, an instruction that few GPUs have (see
@@ -78,7 +79,7 @@ class Quantizer:
         Rotate by blocks of n along the axis first: ``x diag(s) H_n / sqrt(n)``.
     prescale
         Multiply values (not the amax) before rounding, 3/4 in arXiv 2502.20586.
-    saturate, scale_rounding, nonfinite, tensor_scale
+    saturate, scale_rounding, nonfinite, tensor_scale, headroom, scale_max, scale_min, arithmetic
         See `extensor.kernels.choice.Choice`.
     ste
         The gradient through rounding: ``"pass"`` is the identity.
@@ -89,7 +90,7 @@ class Quantizer:
     """
 
     fmt: Block
-    scale_rule: str | tuple[str, float] | None = field(default=None, kw_only=True)
+    scale_rule: str | tuple[str, float | str] | None = field(default=None, kw_only=True)
     rounding: str = field(default="nearest_even", kw_only=True)
     sr_bits: int = field(default=32, kw_only=True)
     hadamard: int | None = field(default=None, kw_only=True)
@@ -99,6 +100,10 @@ class Quantizer:
     scale_rounding: str = field(default="nearest", kw_only=True)
     nonfinite: str = field(default="propagate", kw_only=True)
     tensor_scale: str | float | None = field(default="auto", kw_only=True)
+    headroom: float | None = field(default=None, kw_only=True)
+    scale_max: float | None = field(default=None, kw_only=True)
+    scale_min: float = field(default=0.0, kw_only=True)
+    arithmetic: str = field(default="multiply", kw_only=True)
     ste: str = field(default="pass", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -134,12 +139,17 @@ class Quantizer:
             scale_rounding=self.scale_rounding,
             nonfinite=self.nonfinite,
             tensor_scale=self.tensor_scale,
+            headroom=self.headroom,
+            scale_max=self.scale_max,
+            scale_min=self.scale_min,
+            arithmetic=self.arithmetic,
         )
 
     @property
     def needs_key(self) -> bool:
         """Whether random words are drawn."""
-        return self.rounding in DRAWING or self.scale_rounding == "stochastic"
+        drawn = self.rounding in DRAWING or self.scale_rounding == "stochastic"
+        return drawn or self.scale_rule == "eden"
 
     def with_signs(self, signs: Signs) -> "Quantizer":
         """The same with these signs: the two operands of a product share them."""

@@ -613,6 +613,12 @@ def _copy(storage: Storage) -> Storage:
     return Blocked(rows, storage.shape, storage.axis, storage.transform)
 
 
+def _whole(obj: Any, array: NDArray[Any]) -> NDArray[Any]:
+    """Python integers as they are where all are integers; else the array that NumPy made."""
+    exact = np.asarray(obj, object)
+    return exact if exact.size and all(type(v) is int for v in exact.flat) else array
+
+
 def _ingest(obj: Any, to: DType | None) -> Storage:
     """An object that is no tensor as a storage of its own format."""
     if hasattr(obj, "__cuda_array_interface__") and hasattr(obj, "astype"):
@@ -633,13 +639,16 @@ def _ingest(obj: Any, to: DType | None) -> Storage:
         raise ShapeError("asarray: nested lists of unequal lengths, or no numbers")
     if plain and to is None and array.dtype in (np.float64, np.complex128):
         array = array.astype(np.float32 if array.dtype == np.float64 else np.complex64)
-    if plain and array.size and array.dtype.kind in "iu" and isinstance(to, Integer):
+    if plain and array.dtype == np.float64 and isinstance(to, Integer):
+        array = _whole(obj, array)  # NumPy takes [0, 2**63] for float64
+    if plain and array.size and array.dtype.kind in "iuO" and isinstance(to, Integer):
         limits = to.limits
         if array.min() < limits[0] or array.max() > limits[1]:
             raise FormatError(
                 f"asarray: integers from {array.min()} to {array.max()} do not fit {to}; allowed: "
                 f"{limits[0]} .. {limits[1]}"
             )
+        array = array.astype(to.storage)
     known = from_numpy(array.dtype)
     if isinstance(known, Element) and known.kind == "coded":
         return Coded(array.view(known.storage), known)

@@ -12,14 +12,14 @@ import numpy as np
 
 from extensor import ops
 from extensor.errors import FormatError, ShapeError
-from extensor.models.lenet import layer_recipe
 from extensor.models.sample import choose
 from extensor.nn import Dropout, Embedding, LayerNorm, Linear, Module, MultiHeadAttention
 from extensor.nn.init import normal
+from extensor.nn.under import under
 from extensor.noise import Key
 from extensor.noise import key as make_key
 from extensor.ops.mode import no_grad
-from extensor.recipe import Recipe
+from extensor.recipe import Recipe, get
 from extensor.tensor import ExTensor, asarray
 
 STD = 0.02
@@ -96,10 +96,9 @@ class GPT(Module):
         self.blocks = [Block(width, heads, dropout) for _ in range(layers)]
         self.norm = LayerNorm(width)
         self.head = None if tied else Linear(width, vocab, bias=False)
-        self.recipe = layer_recipe(recipe, "tokens")
-        for name, layer in self.named_modules():
-            if isinstance(layer, Linear):
-                layer.recipe = layer_recipe(recipe, name)
+        self.recipe: Recipe | None = None
+        if recipe is not None:
+            under(self, get(recipe) if isinstance(recipe, str) else recipe)
         self._begin(key or make_key(0))
 
     def _begin(self, key: Key) -> None:

@@ -3,7 +3,7 @@
 28 x 28 images, two convolutions, three linear layers; 61,706 parameters.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 from extensor.nn import Conv2d, Linear, Module
 from extensor.noise import Key
@@ -16,11 +16,17 @@ LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
 """The layers with weights, in order: what a recipe's ``keep`` patterns name."""
 
 
-def layer_recipe(recipe: Recipe | str | None, layer: str) -> Recipe | None:
-    """The recipe of one layer: None where the recipe keeps that layer in high precision."""
+def layer_recipe(
+    recipe: Recipe | str | None, layer: str, layers: Sequence[str] = ()
+) -> Recipe | None:
+    """The recipe of one layer: None where the recipe keeps that layer in high precision.
+
+    layers
+        The names of all layers, in order: a recipe may keep the first or the last.
+    """
     if isinstance(recipe, str):
         recipe = get(recipe)
-    return None if recipe is None or recipe.keeps(layer) else replace(recipe, keep=())
+    return None if recipe is None else recipe.of_layer(layer, layers)
 
 
 class LeNet5(Module):
@@ -44,7 +50,8 @@ class LeNet5(Module):
         key: Key | None = None,
     ) -> None:
         key = key or make_key(0)
-        of = [{"recipe": layer_recipe(recipe, n), "key": key.fold(i)} for i, n in enumerate(LAYERS)]
+        recipes = [layer_recipe(recipe, name, LAYERS) for name in LAYERS]
+        of = [{"recipe": own, "key": key.fold(i)} for i, own in enumerate(recipes)]
         self.conv1 = Conv2d(1, 6, 5, padding=2, **of[0])  # type: ignore[arg-type]
         self.conv2 = Conv2d(6, 16, 5, **of[1])  # type: ignore[arg-type]
         self.fc1 = Linear(400, 120, **of[2])  # type: ignore[arg-type]

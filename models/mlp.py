@@ -27,8 +27,9 @@ class MLP(Module):
         key: Key | None = None,
     ) -> None:
         key = key or make_key(0)
+        names = [f"layers.{i}" for i in range(len(widths) - 1)]
         self.layers = [
-            Linear(k, n, recipe=layer_recipe(recipe, f"layers.{i}"), key=key.fold(i))
+            Linear(k, n, recipe=layer_recipe(recipe, names[i], names), key=key.fold(i))
             for i, (k, n) in enumerate(pairwise(widths))
         ]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import extensor as ex
+from extensor.errors import FormatError
 from extensor.formats import DTYPES, E8M0
 
 
@@ -113,3 +114,13 @@ def test_attributes_and_conversions() -> None:
     ):  # fmt: skip
         with pytest.raises(kind):
             wrong()
+
+
+def test_large_integers_keep_every_bit() -> None:
+    """NumPy takes a list of integers on both sides of 2**63 for float64."""
+    values = [0, 2**63 + 1, 2**64 - 1]
+    assert ex.asarray(values, dtype=ex.uint64).tolist() == values
+    assert ex.asarray([[1], [2**63]], dtype=ex.uint64).tolist() == [[1], [2**63]]
+    with pytest.raises(FormatError, match="do not fit int64"):
+        ex.asarray([-1, 2**63], dtype=ex.int64)
+    assert ex.asarray([0.0, 3.0], dtype=ex.int64).tolist() == [0, 3]

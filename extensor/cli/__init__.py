@@ -17,9 +17,10 @@ COMMANDS = {
     "compare": "train several recipes on the same seeds: a table and a plot",
     "formats": "the table of number formats",
     "bench": "measured ratios to the machine's limits and to other libraries",
+    "lab": "experiments on number formats: a table and a picture each",
 }
 """What each command is for; ``extensor.cli.NAME`` has ``run(words) -> exit code``."""
-MEASURING = ("train", "compare", "bench")
+MEASURING = ("train", "compare", "bench", "lab")
 """The commands that compute for long: they set up the threads first."""
 DEBUG = "EXTENSOR_DEBUG"
 """A variable that, when set, lets every traceback through."""

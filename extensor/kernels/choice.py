@@ -8,24 +8,56 @@ two with ``amax <= C * scale`` (``<`` where strict); numerics.md section 3.
 [(6.0, False), (8.0, True), (7.0, True), (4.0, False)]
 >>> Choice(scale_rule="even").cap(E4M3), Choice(scale_rule=("cap", 7.25)).cap(E2M1)
 ((496.0, True), (7.25, False))
+
+The searching rules look at the numbers of a block, not only at its amax:
+`extensor.kernels.quantize.search` has their arithmetic.
 """
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from math import isfinite
+from math import floor, isfinite, log2
 
 from extensor.errors import FormatError
-from extensor.formats import E2M1, Block, Element
+from extensor.formats import E2M1, Block, Element, Float
 from extensor.formats.rounding import DRAWING, HARDWARE_ROUNDINGS, ROUNDINGS
 
 RULES = ("rceil", "floor", "even", "ceil")
 """The named rules for a power-of-two scale; ``("cap", c)`` is any other."""
+SEARCHES = {"quest": "", "mse": "", "four_over_six": "mse", "eden": ""}
+"""Rules that look at all numbers of a block: what they measure unless told otherwise."""
+ERRORS = ("mse", "mae", "absmax")
+"""What ``four_over_six`` makes small: the squared, the absolute, or the largest error."""
+QUEST_CLIP = 2.92247856
+"""Standard deviations at which a Gaussian is clipped to E2M1 with the least squared error."""
 SCALE_ROUNDINGS = ("nearest", "up", "stochastic")
 """How a scale that is not a power of two is rounded."""
+ARITHMETICS = ("multiply", "divide")
+"""How a scale with a mantissa and its multiplier are computed."""
 NONFINITE = ("propagate", "saturate", "raise")
 """What becomes of NaN and Inf."""
 
-ScaleRule = str | tuple[str, float] | None
+ScaleRule = str | tuple[str, float | str] | None
+
+
+def _rule(rule: object) -> ScaleRule:
+    """A scale rule as it is kept; FormatError where there is none."""
+    if rule is None or isinstance(rule, str):
+        if rule is not None:
+            _known("scale_rule", rule, (*RULES, *SEARCHES), ", ('cap', c), None")
+        return rule
+    if isinstance(rule, (tuple, list)) and len(rule) == 2:
+        name, how = rule
+        number = isinstance(how, (int, float)) and 0.0 < how < float("inf")
+        if name == "cap" and number:
+            return "cap", float(how)
+        if name == "quest" and number and 1.0 <= how <= 2.0:
+            return name if how == 2.0 else (name, float(how))
+        if name == "four_over_six" and how in ERRORS:
+            return name if how == "mse" else (name, how)
+    raise FormatError(
+        f"quantize: scale_rule={rule!r}; allowed: ('cap', c) with a finite c > 0, ('quest', c) "
+        f"with 1 <= c <= 2, ('four_over_six', error) with error in {', '.join(ERRORS)}"
+    )
 
 
 def _known(what: str, value: object, names: tuple[str, ...], more: str = "") -> None:
@@ -43,6 +75,9 @@ class Choice:
     scale_rule
         ``"rceil"``, ``"floor"``, ``"even"``, ``"ceil"`` or ``("cap", c)`` for power-of-two scales.
         None is the format's own: ``rceil`` for those, amax / max(element) for all others.
+        ``"quest"``, ``"mse"``, ``"four_over_six"`` and ``"eden"`` look at all numbers of a block,
+        see `extensor.kernels.quantize.search`; variants are ``("quest", c)`` and
+        ``("four_over_six", "mae")`` or ``"absmax"``.
     rounding
         A name of `extensor.formats.rounding.ROUNDINGS`, or ``"stochastic_hardware"``: an
         instruction of NVIDIA GPUs of compute capability 10.0 and 10.3, for E2M1, refused elsewhere.
@@ -61,6 +96,22 @@ class Choice:
         largest value, NaN the positive one. ``"raise"``: FormatError.
     tensor_scale
         ``"auto"``, None (off), or the decode scale itself, a positive float.
+    headroom
+        For scales with a mantissa: amax is mapped to ``headroom * max(element)``. 16/17 is the most
+        by which rounding to nearest shrinks a scale with three mantissa bits, so that nothing clips
+        (arXiv 2601.22813); above 1 the largest values clip on purpose. None: 1, and for ``eden``
+        what has the least error.
+    scale_max
+        What the amax of the tensor makes of the largest block scale: the tensor scale is
+        ``amax / (scale_max * headroom * max(element))``. None: the largest scale there is; for
+        ``four_over_six`` and ``eden`` the largest power of two that may grow by one half
+        (256 of E4M3).
+    scale_min
+        No scale with a mantissa is below it: torchao's is 2^-6. A zero block has it too.
+    arithmetic
+        ``"multiply"``: ``encode(amax (s_enc / max))`` as in TransformerEngine. ``"divide"``:
+        ``encode((amax / max) / s_dec)`` with ``s_dec = amax_tensor / (scale_max max)``, as in
+        torchao. They differ by one code in about 0.1 % of blocks.
 
     >>> Choice(rounding="nearest_evn")
     Traceback (most recent call last):
@@ -76,17 +127,13 @@ class Choice:
     scale_rounding: str = "nearest"
     nonfinite: str = "propagate"
     tensor_scale: str | float | None = "auto"
+    headroom: float | None = None
+    scale_max: float | None = None
+    scale_min: float = 0.0
+    arithmetic: str = "multiply"
 
     def __post_init__(self) -> None:
-        rule = self.scale_rule
-        if isinstance(rule, (tuple, list)):
-            if len(rule) != 2 or rule[0] != "cap" or not 0.0 < rule[1] < float("inf"):
-                raise FormatError(
-                    f"quantize: scale_rule={rule!r}; allowed: ('cap', c) with a finite c > 0"
-                )
-            object.__setattr__(self, "scale_rule", ("cap", float(rule[1])))
-        elif rule is not None:
-            _known("scale_rule", rule, RULES, ", ('cap', c), None")
+        object.__setattr__(self, "scale_rule", _rule(self.scale_rule))
         _known("rounding", self.rounding, ROUNDINGS + HARDWARE_ROUNDINGS)
         _known("scale_rounding", self.scale_rounding, SCALE_ROUNDINGS)
         _known("nonfinite", self.nonfinite, NONFINITE)
@@ -99,6 +146,19 @@ class Choice:
             )
         if not (self.prescale > 0 and isfinite(self.prescale)):
             raise FormatError(f"quantize: prescale={self.prescale}; allowed: a finite number > 0")
+        _known("arithmetic", self.arithmetic, ARITHMETICS)
+        for name, least in (("headroom", 0.0), ("scale_max", 0.0), ("scale_min", -1.0)):
+            number = getattr(self, name)
+            if number is not None and not (number > least and isfinite(number)):
+                raise FormatError(f"quantize: {name}={number}; allowed: a finite number > 0")
+        if self.search == "eden" and (
+            self.rounding != "nearest_even" or self.scale_rounding != "nearest"
+        ):
+            raise FormatError(
+                f"quantize: scale_rule='eden' with rounding={self.rounding!r}, scale_rounding="
+                f"{self.scale_rounding!r}; it rounds elements to nearest and draws for the scales "
+                "by itself: leave both out"
+            )
         scale = self.tensor_scale
         if isinstance(scale, str):
             _known("tensor_scale", scale, ("auto",), ", None, a float > 0")
@@ -110,7 +170,62 @@ class Choice:
     @property
     def draws(self) -> bool:
         """Whether random words are needed, and so a key."""
-        return self.rounding in DRAWING or self.scale_rounding == "stochastic"
+        return (
+            self.rounding in DRAWING
+            or self.scale_rounding == "stochastic"
+            or self.scale_rule == "eden"
+        )
+
+    @property
+    def search(self) -> str | None:
+        """The name of a rule that looks at all numbers of a block; None for the others."""
+        name = self.scale_rule[0] if isinstance(self.scale_rule, tuple) else self.scale_rule
+        return name if name in SEARCHES else None
+
+    @property
+    def error(self) -> str:
+        """What ``four_over_six`` measures."""
+        return str(self.scale_rule[1]) if isinstance(self.scale_rule, tuple) else "mse"
+
+    @property
+    def beyond_cuda(self) -> tuple[str, ...]:
+        """What of this choice the CUDA kernels lack, as it was written.
+
+        >>> Choice(scale_rule="mse", headroom=0.5).beyond_cuda, Choice().beyond_cuda
+        (("scale_rule='mse'", 'headroom=0.5'), ())
+        """
+        lacks = [f"scale_rule={self.scale_rule!r}"] if self.search else []
+        for name, usual in (
+            ("headroom", None), ("scale_max", None), ("scale_min", 0.0), ("arithmetic", "multiply"),
+        ):  # fmt: skip
+            if getattr(self, name) != usual:
+                lacks.append(f"{name}={getattr(self, name)!r}")
+        if self.tensor_scale == "row":
+            lacks.append("tensor_scale='row'")
+        return tuple(lacks)
+
+    def target(self, scale: Float) -> float:
+        """The block scale that the amax of the tensor asks for; see ``scale_max``.
+
+        >>> from extensor.formats import UE5M3
+        >>> Choice().target(E4M3), Choice(scale_rule="eden").target(E4M3)
+        (448.0, 256.0)
+        >>> Choice(scale_rule="four_over_six").target(UE5M3)
+        32768.0
+        """
+        if self.scale_max is not None:
+            return min(self.scale_max, scale.max)
+        if self.search in ("four_over_six", "eden") and scale.bits <= 8:
+            return float(2.0 ** floor(log2(scale.max / 1.5)))
+        return scale.max
+
+    def room(self, scale: Float) -> float:
+        """``headroom``, with what None means for a scale format."""
+        if self.headroom is not None:
+            return self.headroom
+        if self.search != "eden" or scale.is_power_of_two:
+            return 1.0
+        return 16 / 17 / 0.93 if scale.bits <= 8 else 1 / 0.96
 
     def cap(self, element: Element) -> tuple[float, bool]:
         """The largest ``amax / scale``, and whether it must stay below that (strict).
@@ -119,14 +234,17 @@ class Choice:
         into the next power of two.
         """
         top = 2.0 ** (element.emax + 1)
-        if self.scale_rule == "floor":
+        if self.scale_rule in ("floor", "eden"):
             return top, True
+        if self.search == "quest":
+            most = self.scale_rule[1] if isinstance(self.scale_rule, tuple) else 2.0
+            return float(most), most == 2.0
         if self.scale_rule == "even":
             return top - 2.0 ** (element.emax - element.facts.mantissa - 1), True
         if self.scale_rule == "ceil":
             return 2.0**element.emax, False
-        if isinstance(self.scale_rule, tuple):
-            return self.scale_rule[1], False
+        if isinstance(self.scale_rule, tuple) and self.scale_rule[0] == "cap":
+            return float(self.scale_rule[1]), False
         return element.max, False
 
     def check(self, fmt: Block) -> None:
@@ -138,7 +256,17 @@ class Choice:
             ...
         extensor.errors.FormatError: quantize: scale_rule='floor' needs a power-of-two scale, nvfp4 has float8_e4m3fn; use scale_rule=None
         """  # noqa: E501
-        if self.scale_rule is not None and not fmt.scale.is_power_of_two:
+        power, rule = fmt.scale.is_power_of_two, self.scale_rule
+        self._check_search(fmt)
+        for name, usual in (
+            ("headroom", None), ("scale_max", None), ("scale_min", 0.0), ("arithmetic", "multiply"),
+        ):  # fmt: skip
+            if power and getattr(self, name) != usual:
+                raise FormatError(
+                    f"quantize: {name}={getattr(self, name)!r} needs a scale with a mantissa, "
+                    f"{fmt} has {fmt.scale}; use scale_rule=('cap', c) or prescale"
+                )
+        if rule is not None and self.search in (None, "mse") and not power:
             raise FormatError(
                 f"quantize: scale_rule={self.scale_rule!r} needs a power-of-two scale, {fmt} has "
                 f"{fmt.scale}; use scale_rule=None"
@@ -157,4 +285,22 @@ class Choice:
             raise FormatError(
                 f"quantize: tensor_scale={self.tensor_scale}, but {fmt} has none; use "
                 "Block(..., tensor_scale=True)"
+            )
+
+    def _check_search(self, fmt: Block) -> None:
+        """Raise where a searching rule has no meaning for this format."""
+        if self.search in ("quest", "four_over_six") and fmt.element != E2M1:
+            raise FormatError(
+                f"quantize: scale_rule={self.scale_rule!r} has its numbers for {E2M1}, {fmt} has "
+                f"{fmt.element}; use scale_rule='mse' or None"
+            )
+        if self.search == "four_over_six" and fmt.scale.is_power_of_two:
+            raise FormatError(
+                f"quantize: scale_rule={self.scale_rule!r} needs a scale with a mantissa (it grows "
+                f"by 1.5), {fmt} has {fmt.scale}; use scale_rule='mse'"
+            )
+        if self.search == "eden" and fmt.shape[0] > 1:
+            raise FormatError(
+                f"quantize: scale_rule='eden' corrects the scales of rows, {fmt} has tiles "
+                f"{fmt.shape}; use blocks (1, {fmt.length})"
             )

@@ -3,20 +3,16 @@ that the recipe names.
 
 A convolution is the linear layer of its patches: T = N Ho Wo rows, K = C kh kw columns. Operands
 are quantized from the raw x, W and g. The x of wgrad is quantized at forward and saved packed, so
-a layer keeps no float32 activation. Each GEMM owns the keys of its two operands: they share the
-signs of a rotation, and never a draw.
+a layer keeps no float32 activation. Operands: `extensor.ops.operands`; recipes whose backward
+products depend on how fprop quantized: `extensor.ops.forward_basis`.
 """
 
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
-
-import numpy as np
+from typing import Any, Literal
 
 from extensor.backend import as_array, contiguous
-from extensor.errors import GraphError, KeyMissingError, ShapeError
-from extensor.formats import Element
+from extensor.errors import FormatError, GraphError, KeyMissingError, ShapeError
 from extensor.kernels.front import (
-    encode_elements,
     fold,
     images_of,
     patches,
@@ -27,67 +23,18 @@ from extensor.kernels.window import out_size
 from extensor.noise import Key
 from extensor.ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from extensor.ops.convert import arrays_of
-from extensor.ops.linear import matmul
+from extensor.ops.forward_basis import gradient_of, trusted, values_of
 from extensor.ops.mode import grad_enabled
+from extensor.ops.operands import Gemm as Gemm
+from extensor.ops.operands import gemm_of, operand, product, taker, transposed
 from extensor.ops.registry import Op, Sample, op
 from extensor.quantizer import Quantizer, draw_signs
-from extensor.recipe import GEMMS, Operand, Recipe
-from extensor.storage import Blocked, Coded, Native, Storage
+from extensor.recipe import Recipe
+from extensor.storage import Blocked, Native, Storage
 
 Pair = tuple[int, int]
 PLAIN = Recipe("fp32")
 NOTHING: tuple[None, None] = (None, None)
-
-
-class Gemm(NamedTuple):
-    """One GEMM of one call: its two operands' quantizers and their keys."""
-
-    first: Operand
-    second: Operand
-    keys: tuple[Key | None, Key | None]
-
-
-def gemm_of(recipe: Recipe, name: str, key: Key | None) -> Gemm:
-    """The quantizers of a GEMM with this call's signs, and one key for each operand."""
-    first, second = getattr(recipe, name)
-    if key is None:
-        return Gemm(first, second, (None, None))
-    own = key.fold(list(GEMMS).index(name))
-    if recipe.fresh_signs:
-        signs = own.fold(2)
-        first, second = (
-            q.with_signs(signs) if isinstance(q, Quantizer) else q for q in (first, second)
-        )
-    return Gemm(first, second, (own.fold(0), own.fold(1)))
-
-
-def operand(x: Any, q: Operand, axis: int, key: Key | None) -> Storage:
-    """A matrix as the GEMM takes it: quantized along ``axis``, cast, or as it is."""
-    if isinstance(q, Quantizer):
-        return q.apply(x, axis=axis, key=key)
-    if isinstance(q, Element):
-        return Coded(encode_elements(x, q), q)
-    return Native(x)
-
-
-def transposed(x: Storage) -> Storage:
-    """The transpose of a matrix; packed rows stay as they are."""
-    if isinstance(x, Blocked):
-        return Blocked(x.rows, x.shape[::-1], 1 - x.axis, x.transform)
-    if isinstance(x, Coded):
-        return Coded(x.codes.T, x.dtype)
-    return Native(x.array.T)
-
-
-def product(a: Storage, b: Storage, exact: bool) -> Any:
-    """``a @ b`` in float32, prescales undone (16/9 for two operands prescaled by 3/4)."""
-    a, b = (Native(arrays_of(s)) if isinstance(s, Coded) else s for s in (a, b))
-    y = matmul.run((a, b), {"exact": exact}).array
-    undo = 1.0
-    for s in (a, b):
-        if isinstance(s, Blocked) and s.transform is not None:
-            undo *= s.transform.prescale
-    return y if undo == 1.0 else y * np.float32(1.0 / undo)
 
 
 def _check_once_differentiable(name: str) -> None:
@@ -120,11 +67,26 @@ def _linear(
         raise ShapeError(f"linear: shapes {x.shape} and {w.shape}; allowed: (..., K) and (N, K)")
     check_key(recipe, key)
     rows = _matrix(x)
-    fprop, wgrad = gemm_of(recipe, "fprop", key), gemm_of(recipe, "wgrad", key)
-    qx = operand(rows, fprop.first, 1, fprop.keys[0])
-    qw = operand(w, fprop.second, 1, fprop.keys[1])
-    y = product(qx, transposed(qw), exact).reshape(*x.shape[:-1], w.shape[0])
-    return Native(y), operand(rows, wgrad.second, 0, wgrad.keys[1]) if grad_enabled() else None
+    qx, y = _fprop(rows, w, recipe, key, exact)
+    answer = Native(y.reshape(*x.shape[:-1], w.shape[0]))
+    return answer, _kept(rows, qx, recipe, key) if grad_enabled() else None
+
+
+def _fprop(x: Any, w: Any, recipe: Recipe, key: Key | None, exact: bool) -> tuple[Storage, Any]:
+    """x as the product took it, and the product."""
+    fprop = gemm_of(recipe, "fprop", key)
+    qx, qw = fprop.take(0, x, 1), fprop.take(1, w, 1)
+    return qx, product(qx, transposed(qw), exact)
+
+
+def _kept(x: Any, qx: Storage, recipe: Recipe, key: Key | None) -> Any:
+    """The x of wgrad, quantized; with a trust mask where the recipe has one."""
+    source = values_of(qx) if recipe.requantize else x
+    saved = gemm_of(recipe, "wgrad", key).take(1, source, 0)
+    mask = trusted(x, recipe.fprop[0], qx) if recipe.looks_back else None
+    if not recipe.looks_back:
+        return saved
+    return saved, mask, qx.transform if isinstance(qx, Blocked) else None
 
 
 def _linear_grad(
@@ -133,26 +95,42 @@ def _linear_grad(
 ) -> tuple[Any, ...]:  # fmt: skip
     _check_once_differentiable("linear")
     rows = _matrix(arrays_of(g.storage))
+    dx, dw = _backward(rows, w.storage.array, aux, recipe, key, exact, x.requires_grad)
+    return None if dx is None else type(g)(Native(dx.reshape(x.shape))), type(g)(Native(dw))
+
+
+def _backward(
+    g: Any, w: Any, aux: Any, recipe: Recipe, key: Key | None, exact: bool, want_dx: bool
+) -> tuple[Any, Any]:
+    """dx (None unless wanted) and dW, from g (T, N), the raw W and what fprop kept."""
     dgrad, wgrad = gemm_of(recipe, "dgrad", key), gemm_of(recipe, "wgrad", key)
+    if not recipe.looks_back:
+        dx = product(dgrad.take(0, g, 1), dgrad.take(1, w, 0), exact) if want_dx else None
+        return dx, product(transposed(wgrad.take(0, g, 0)), aux, exact)
+    saved, mask, basis = aux
+    again = recipe.requantize
+    qw = gemm_of(recipe, "fprop", key).take(1, w, 1)  # the same draws as at forward
     dx = None
-    if x.requires_grad:
-        qg = operand(rows, dgrad.first, 1, dgrad.keys[0])
-        qw = operand(w.storage.array, dgrad.second, 0, dgrad.keys[1])
-        dx = type(g)(Native(product(qg, qw, exact).reshape(x.shape)))
-    qg = operand(rows, wgrad.first, 0, wgrad.keys[0])
-    return dx, type(g)(Native(product(transposed(qg), aux, exact)))
+    if want_dx:
+        source = values_of(qw) if again else w
+        dx = product(dgrad.take(0, g, 1), dgrad.take(1, source, 0), exact)
+        dx = gradient_of(dx, basis, mask, again)
+    dw = product(transposed(wgrad.take(0, g, 0)), saved, exact)
+    of_w = qw.transform if isinstance(qw, Blocked) else None
+    return dx, gradient_of(dw, of_w, trusted(w, recipe.fprop[1], qw), again)
 
 
 # convolution ------------------------------------------------------------------------------------
 def _patch_operand(
-    x: Any, how: tuple[Pair, Pair, Pair], q: Operand, axis: int, key: Key | None
+    x: Any, how: tuple[Pair, Pair, Pair], gemm: Gemm, which: int, axis: int
 ) -> Storage:
     """The (T, K) patches of images as the GEMM takes them, quantized along K (axis 1) or T.
 
     Patches are quantized as they are gathered (on a CPU where they are not rotated): the matrix,
     kh kw times the image, is never made.
     """
-    if isinstance(q, Quantizer):
+    q, key = (gemm.first, gemm.second)[which], gemm.keys[which]
+    if isinstance(q, Quantizer) and taker() is None:
         q.check_key(key)
         along: Literal["K", "T"] = "K" if axis == 1 else "T"
         signs = draw_signs(q.signs, q.hadamard) if q.hadamard else ()
@@ -163,7 +141,7 @@ def _patch_operand(
         ho, wo = out_size("conv2d", x.shape[2:], *how)
         shape = (len(x) * ho * wo, x.shape[1] * how[0][0] * how[0][1])
         return Blocked(rows, shape, axis, q.transform(signs))
-    return operand(patches(x, *how), q, axis, key)
+    return gemm.take(which, patches(x, *how), axis)
 
 
 def _conv(
@@ -175,17 +153,20 @@ def _conv(
             f"conv2d: shapes {x.shape} and {w.shape}; allowed: (N, C, H, W) and (O, C, kh, kw)"
         )
     check_key(recipe, key)
+    if recipe.looks_back:
+        raise FormatError(
+            f"conv: recipe {recipe.name} looks back at what fprop quantized; use ops.conv_under"
+        )
     kernel = w.shape[2:]
     fprop, wgrad = gemm_of(recipe, "fprop", key), gemm_of(recipe, "wgrad", key)
-    plain_fprop = fprop.first is None and fprop.second is None
-    plain_wgrad = (wgrad.first is None and wgrad.second is None) or not grad_enabled()
+    plain_wgrad = wgrad.plain or not grad_enabled()
     how = (kernel, stride, padding)
-    saved = Native(x) if plain_wgrad else _patch_operand(x, how, wgrad.second, 0, wgrad.keys[1])
-    if plain_fprop:
+    saved = Native(x) if plain_wgrad else _patch_operand(x, how, wgrad, 1, 0)
+    if fprop.plain:
         return conv2d.run((Native(x), Native(w)), {"stride": stride, "padding": padding}), saved
     ho, wo = out_size("conv2d", x.shape[2:], *how)
-    qx = _patch_operand(x, how, fprop.first, 1, fprop.keys[0])
-    qw = operand(w.reshape(len(w), -1), fprop.second, 1, fprop.keys[1])
+    qx = _patch_operand(x, how, fprop, 0, 1)
+    qw = fprop.take(1, w.reshape(len(w), -1), 1)
     y = product(qx, transposed(qw), exact)
     return Native(images_of(y, len(x), ho, wo)), saved
 
@@ -197,20 +178,18 @@ def _conv_grad(
     _check_once_differentiable("conv2d")
     array, how = arrays_of(g.storage), {"stride": stride, "padding": padding}
     dgrad, wgrad = gemm_of(recipe, "dgrad", key), gemm_of(recipe, "wgrad", key)
-    plain_dgrad = dgrad.first is None and dgrad.second is None
-    plain_wgrad = wgrad.first is None and wgrad.second is None
-    rows = None if plain_dgrad and plain_wgrad else rows_of(array)
+    rows = None if dgrad.plain and wgrad.plain else rows_of(array)
     dx: Storage | None = None
-    if x.requires_grad and plain_dgrad:
+    if x.requires_grad and dgrad.plain:
         dx = conv2d_input_grad.run((Native(array), w.storage), {"x_shape": x.shape, **how})
     elif x.requires_grad:
-        qg = operand(rows, dgrad.first, 1, dgrad.keys[0])
-        qw = operand(w.storage.array.reshape(len(w), -1), dgrad.second, 0, dgrad.keys[1])
+        qg = dgrad.take(0, rows, 1)
+        qw = dgrad.take(1, w.storage.array.reshape(len(w), -1), 0)
         dx = Native(fold(product(qg, qw, exact), x.shape, w.shape[2:], stride, padding))
-    if plain_wgrad:
+    if wgrad.plain:
         dw = conv2d_weight_grad.run((Native(array), aux), {"w_shape": w.shape, **how})
     else:
-        qg = operand(rows, wgrad.first, 0, wgrad.keys[0])
+        qg = wgrad.take(0, rows, 0)
         dw = Native(product(transposed(qg), aux, exact).reshape(w.shape))
     return (None if dx is None else type(g)(dx)), type(g)(dw)
 
@@ -240,10 +219,5 @@ def linear_gemms(
     """
     x, w, g = (contiguous(as_array(t).astype(np.float32, copy=False)) for t in (x, w, g))
     check_key(recipe, key)
-    f, d, v = (gemm_of(recipe, name, key) for name in GEMMS)
-    y = product(operand(x, f.first, 1, f.keys[0]),
-                transposed(operand(w, f.second, 1, f.keys[1])), exact)  # fmt: skip
-    dx = product(operand(g, d.first, 1, d.keys[0]), operand(w, d.second, 0, d.keys[1]), exact)
-    dw = product(transposed(operand(g, v.first, 0, v.keys[0])),
-                 operand(x, v.second, 0, v.keys[1]), exact)  # fmt: skip
-    return y, dx, dw
+    qx, y = _fprop(x, w, recipe, key, exact)
+    return y, *_backward(g, w, _kept(x, qx, recipe, key), recipe, key, exact, True)

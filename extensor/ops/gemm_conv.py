@@ -3,7 +3,8 @@
 Each is the linear layer of its patches (T = N times the places, K = C / groups times the taps),
 one for each group, and runs its three products as `extensor.ops.gemm` does, through the packed
 GEMM. Images of two axes (and of one, as two) with one group and neighbouring taps take the `conv`
-row, which never has the whole matrix of patches in memory; others gather it in float32 first.
+row, which never has the whole matrix of patches in memory; others, and recipes that look back at
+what fprop quantized, gather it in float32 first.
 
 A transposed convolution is a linear layer, whose answers are then folded: T = N times the places
 of x, K = C / groups.
@@ -55,7 +56,7 @@ def conv_under(
     x, w = tensors(x, w)
     name = f"conv{min(max(w.ndim - 2, 1), 3)}d"
     win, shape = check_conv(name, x.shape, w.shape, groups, stride, padding, dilation)
-    how = as_plane(win) if groups == 1 else None
+    how = as_plane(win) if groups == 1 and not recipe.looks_back else None
     if how is not None:
         if x.ndim == 4:
             return conv(x, w, recipe=recipe, key=key, exact=exact, **how)

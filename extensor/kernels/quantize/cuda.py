@@ -11,6 +11,7 @@ import numpy as np
 
 from extensor.backend import contiguous, cupy, pointer
 from extensor.capture import key_arguments
+from extensor.errors import DispatchError
 from extensor.formats import BF16, Block
 from extensor.kernels.cast_cuda import decode_elements
 from extensor.kernels.choice import Choice
@@ -64,6 +65,7 @@ def quantize(
     the device, a float32 array of shape (1,).
     """
     check_key(choice, key)
+    refuse(choice)
     done = _fast(x, fmt, choice, key, strides, offset, hadamard, signs)
     if done is not None:
         return done
@@ -76,6 +78,16 @@ def quantize(
     if ready.divide is not None:
         x = x * ready.divide
     return quantize_general(x, fmt, choice, key, strides, offset)
+
+
+def refuse(choice: Choice) -> None:
+    """Raise DispatchError for what the CUDA kernels lack, before anything is written."""
+    if lacks := choice.beyond_cuda:
+        raise DispatchError(
+            f"quantize: {', '.join(lacks)} has no CUDA kernel yet; allowed there: scale_rule None, "
+            "'rceil', 'floor', 'even', 'ceil', ('cap', c); or quantize on the CPU and move the "
+            "result: ex.quantize(x.to('cpu'), ...).to('cuda')"
+        )
 
 
 def _fast(

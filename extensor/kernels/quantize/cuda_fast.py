@@ -133,6 +133,7 @@ def fast_plan(fmt: Block, choice: Choice) -> Fast | None:
         or not (choice.rounding == "nearest_even" or (draws and choice.sr_bits == 32))
         or not choice.saturate
         or choice.nonfinite != "propagate"
+        or choice.beyond_cuda
         or not 2.0**-100 < choice.prescale < 2.0**100
     ):
         return None

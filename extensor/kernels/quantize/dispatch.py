@@ -15,6 +15,13 @@ from extensor.kernels.quantize.launch import prepare, quantize_fast
 from extensor.kernels.quantize.levels import group_of, levels, scale_array
 from extensor.kernels.quantize.plan import SCALE_DRAWS, plan
 from extensor.kernels.quantize.scale import Strides, block_scales, where
+from extensor.kernels.quantize.search import (
+    corrected_scales,
+    numbers_of,
+    options_of,
+    searched_scales,
+    words_of,
+)
 from extensor.noise import Key
 
 
@@ -31,9 +38,19 @@ def refuse_nonfinite(x: Any, what: str) -> None:
 
 
 def quantize_general(
-    x: Any, fmt: Block, choice: Choice, key: Key | None, strides: Strides | None, offset: int
+    x: Any,
+    fmt: Block,
+    choice: Choice,
+    key: Key | None,
+    strides: Strides | None,
+    offset: int,
+    together: int = 1,
 ) -> Packed:
-    """`quantize` for every format and choice; the arguments are checked already."""
+    """`quantize` for every format and choice; the arguments are checked already.
+
+    together
+        Blocks of one rotation, which ``eden`` corrects by one factor.
+    """
     p = plan(fmt, choice)
     (matrices, group, length), rows = x.shape, x.shape[0] * x.shape[1]
     scale_rows, blocks = scale_shape(rows, length, group, fmt)
@@ -48,23 +65,32 @@ def quantize_general(
     codes = np.empty(amax.shape, np.uint32)
     exponents, multipliers = np.empty(amax.shape, np.int32), np.empty(amax.shape, np.float32)
     per_matrix = scale_rows // matrices if matrices else 1
-    block_scales(
-        amax,
-        p,
-        encoding,
-        decoding,
-        stored is None,
-        where_scales,
-        max(per_matrix, 1),
-        codes,
-        exponents,
-        multipliers,
-    )
+    prescale = x.dtype.type(choice.prescale)
+    if choice.search in (None, "eden"):
+        block_scales(
+            amax,
+            p,
+            encoding,
+            decoding,
+            stored is None,
+            where_scales,
+            max(per_matrix, 1),
+            codes,
+            exponents,
+            multipliers,
+        )
+    else:
+        searched_scales(
+            x, prescale, amax, numbers_of(p), p.arrays[0], np.array(p.scale, np.int64),
+            options_of(p, choice), np.atleast_1d(encoding), np.atleast_1d(decoding),
+            where_elements.strides, where_elements.stream, where_elements.seed,
+            words_of(where_scales), codes, exponents, multipliers,
+        )  # fmt: skip
     unpacked = np.zeros((rows, blocks * fmt.length), np.uint8)
     if unpacked.size:
         block_codes(
             x,
-            x.dtype.type(choice.prescale),
+            prescale,
             *p.arrays,
             where_elements.strides,
             where_elements.stream,
@@ -73,6 +99,12 @@ def quantize_general(
             multipliers,
             unpacked,
         )
+    if choice.search == "eden" and unpacked.size:
+        corrected_scales(
+            x, prescale, unpacked, together, p.arrays[0], np.array(p.scale, np.int64),
+            options_of(p, choice), np.atleast_1d(decoding), where_elements.strides,
+            words_of(where_scales), exponents, codes,
+        )  # fmt: skip
     packed = np.empty((rows, fmt.row_bytes(length)), np.uint8)
     _pack_rows(unpacked, fmt.packed_bits, packed)
     return Packed(packed, scale_array(codes, fmt), stored, fmt, length, group_of(fmt, rows, group))
@@ -147,4 +179,5 @@ def quantize(
             x = x * ready.divide
     if ready.fast and x.dtype == np.float32:
         return quantize_fast(x, fmt, choice, key, strides, offset)
-    return quantize_general(x, fmt, choice, key, strides, offset)
+    together = max(hadamard // fmt.length, 1)
+    return quantize_general(x, fmt, choice, key, strides, offset, together)

@@ -49,6 +49,8 @@ def supports(fmt: Block, choice: Choice) -> bool:
     else:
         fits = not scale.facts.origin and _within(scale)
     draws = choice.rounding == "stochastic" and choice.sr_bits == 32
+    if choice.search or choice.scale_min or choice.arithmetic != "multiply":
+        return False
     return (
         fits
         and _within(fmt.element)

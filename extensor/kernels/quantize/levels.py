@@ -26,7 +26,10 @@ def tensor_scales(amax: Any, plan: Plan, given: float | None) -> tuple[Any, Any]
         top = np.max(amax, where=np.isfinite(amax), initial=np.float32(0))
         if top == 0:
             return FLT_MAX, np.float32(0)
-        encoding = np.minimum(plan.scale_top * plan.top / top, FLT_MAX)
+        if plan.divide:
+            decoding = np.float32(top / (plan.target * plan.top))
+            return np.minimum(_ONE / decoding, FLT_MAX), decoding
+        encoding = np.minimum(plan.target * plan.top / top, FLT_MAX)
         return encoding, _ONE / encoding
 
 

@@ -32,11 +32,16 @@ class Plan(NamedTuple):
     cap, strict
         See `Choice.cap`.
     top, scale_top
-        The largest element and the largest scale, float32.
+        What amax is mapped to (the largest element times the headroom) and the largest scale,
+        float32.
     inverse
         float32(1 / top).
     saturate_nonfinite
         Whether NaN and Inf become the largest value; else they poison their block.
+    target, least
+        The block scale that the amax of the tensor asks for; the least scale.
+    divide
+        Whether scales are computed by dividing, see `Choice`.
     """
 
     height: int
@@ -55,6 +60,9 @@ class Plan(NamedTuple):
     scale_rounding: int
     prescale: float
     saturate_nonfinite: bool
+    target: np.float32
+    least: np.float32
+    divide: bool
 
     @property
     def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -82,7 +90,8 @@ def plan(fmt: Block, choice: Choice) -> Plan:
             "kernel here has it, and none may stand in for it; use rounding='stochastic'"
         )
     cap, strict = choice.cap(fmt.element)
-    top = np.float32(fmt.element.max)
+    room = fmt.element.max * choice.room(fmt.scale)
+    top = np.float32(room)
     if not np.isfinite(top) or np.float32(fmt.scale.max) == np.inf:
         raise FormatError(f"quantize: {fmt} does not fit float32 arithmetic")
     return Plan(
@@ -95,11 +104,14 @@ def plan(fmt: Block, choice: Choice) -> Plan:
         strict=strict,
         top=top,
         scale_top=np.float32(fmt.scale.max),
-        inverse=np.float32(1.0 / fmt.element.max),
+        inverse=np.float32(1.0 / room),
         rounding=int(Rounding[choice.rounding.upper()]),
         sr_bits=choice.sr_bits,
         saturate=choice.saturate,
         scale_rounding=int(_SCALE_ROUNDING[choice.scale_rounding]),
         prescale=choice.prescale,
         saturate_nonfinite=choice.nonfinite == "saturate",
+        target=np.float32(choice.target(fmt.scale)),
+        least=np.float32(choice.scale_min),
+        divide=choice.arithmetic == "divide",
     )

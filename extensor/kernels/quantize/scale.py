@@ -129,9 +129,18 @@ def block_scales(
                     index = where.offset + row * where.sa + first * where.sr
                     index += j * plan.length * where.sk
                     w = np.int64(word(np.uint64(index), where.stream, where.seed))
-                raw = np.float32(a / plan.top) if alone else np.float32(a * factor)
+                if alone or plan.divide:
+                    raw = np.float32(a / plan.top)
+                    if plan.divide and decoding != np.float32(0):
+                        raw = np.float32(raw / decoding)
+                else:
+                    raw = np.float32(a * factor)
+                raw = max(raw, plan.least)
                 code, multiplier = scale_of(
                     raw, decoding, plan.scale_top, np.int64(plan.scale_rounding), w, plan.scale
                 )
+                if plan.divide:
+                    value = np.float32(decode(np.int64(code), plan.scale))
+                    multiplier = min(np.float32(encoding / value), FLT_MAX)
                 codes[s, j] = code
                 multipliers[s, j] = multiplier
