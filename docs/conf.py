@@ -88,12 +88,24 @@ def recipes_page() -> str:
 
 
 def ops_page() -> str:
-    """Every row of the op table."""
+    """Every row of the op table, and an example of each that a person can read."""
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+    from ci.examples import example
+
     rows = [
         (f"`{op.name}`", op.doc.replace("|", "\\|"), "yes" if op.grad is not None else "no")
         for op in ex.OPS.values()
     ]
-    return "# Ops\n\n" + table("op | what it computes | gradient", rows)
+    page = "# Ops\n\n" + table("op | what it computes | gradient", rows)
+    page += "\n## Examples\n\nEach answer was computed as this page was made, to four digits.\n"
+    for op in ex.OPS.values():
+        text = example(op) if getattr(ex, op.name, None) is op else None
+        if text:
+            text = text.replace(f"rounded(OPS['{op.name}'](", f"ex.{op.name}(").replace(
+                "))\n", ")\n", 1
+            )
+            page += f"\n### {op.name}\n\n{op.doc}\n\n```python\n{text}\n```\n"
+    return page
 
 
 def _short(dtype: ex.DType) -> str:

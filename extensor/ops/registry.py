@@ -359,6 +359,7 @@ class Op:
     def __post_init__(self) -> None:
         self.short = not self.aux and self.result in _PLAIN and self.typed == _ALL
         self.arity = max((len(sample.shapes) for sample in self.samples), default=0)
+        self.__doc__ = f"{self.name}: {self.doc}."
 
     def __getattr__(self, name: str) -> Any:
         if name != "__signature__":
