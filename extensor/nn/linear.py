@@ -37,6 +37,8 @@ class Linear(Module):
     def forward(self, x: ExTensor, key: Key | None = None) -> ExTensor:
         y: ExTensor
         if self.recipe is None or not self.recipe.quantizes:
+            if self.bias is not None and self.weight.dtype.kind == "native":
+                return ops.affine(x, self.weight, self.bias)  # type: ignore[no-any-return]
             y = ops.matmul(x, self.weight.T)
         else:
             y = ops.linear(x, self.weight, recipe=self.recipe, key=key)

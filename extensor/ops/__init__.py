@@ -29,6 +29,7 @@ from extensor.ops.adaptive_pool import adaptive_avg_pool3d_grad as adaptive_avg_
 from extensor.ops.adaptive_pool import adaptive_max_pool1d as adaptive_max_pool1d
 from extensor.ops.adaptive_pool import adaptive_max_pool2d as adaptive_max_pool2d
 from extensor.ops.adaptive_pool import adaptive_max_pool3d as adaptive_max_pool3d
+from extensor.ops.affine import affine as affine
 from extensor.ops.attention import attention_weights as attention_weights
 from extensor.ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from extensor.ops.batch_norm import batch_norm as batch_norm

@@ -459,6 +459,9 @@ def peers(t: Any) -> dict[str, Peer]:
         "matmul": Peer(t.matmul, extra=(
             Sample(((0, 3), (3, 2))), Sample(((2, 0), (0, 3))), Sample(((2, 3, 0), (0,))),
             Sample(((2, 1, 3, 4), (5, 4, 2))), Sample(((0, 2, 3), (3, 4))))),
+        "affine": Peer(f.linear, extra=(
+            Sample(((0, 3), (2, 3), (2,))), Sample(((4, 0), (2, 0), (2,))),
+            Sample(((3,), (2, 3), (2,))), Sample(((2, 0, 3), (2, 3), (2,))))),
         "linear": Peer(f.linear, dtypes=("float32",)), "conv": Peer(conv, dtypes=("float32",)),
         "patches": Peer(patches),
         "fold": Peer(lambda g, x_shape, **how: transpose_of(
