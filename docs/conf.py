@@ -8,6 +8,7 @@ from typing import Any
 
 import extensor as ex
 from extensor.formats import RULES, rule_of
+from extensor.lab.page import write as write_lab
 
 project = "extensor"
 copyright = "the extensor authors"
@@ -22,8 +23,8 @@ autodoc_typehints = "signature"
 default_role = "code"
 # Only what has no page of ours: other libraries, and the parts below the public names.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(numpy|collections\.abc|contextlib|os|typing)\..*"),
-    (r"py:.*", r"extensor\.(storage|ops\.registry|autograd)\..*"),
+    (r"py:.*", r"(numpy|collections\.abc|contextlib|os|pathlib|typing)\..*"),
+    (r"py:.*", r"extensor\.(storage|ops\.registry|autograd|optim\.parameter)\..*"),
 ]
 
 GENERATED = Path(__file__).parent / "_generated"
@@ -183,6 +184,7 @@ def write_tables(app: Any) -> None:
         path = GENERATED / f"{name}.md"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+    write_lab(GENERATED / "lab")
 
 
 def house_style(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:

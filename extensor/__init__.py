@@ -150,6 +150,7 @@ from extensor.ops import adaptive_max_pool1d as adaptive_max_pool1d
 from extensor.ops import adaptive_max_pool2d as adaptive_max_pool2d
 from extensor.ops import adaptive_max_pool3d as adaptive_max_pool3d
 from extensor.ops import add as add
+from extensor.ops import affine as affine
 from extensor.ops import all as all
 from extensor.ops import any as any
 from extensor.ops import asin as asin
@@ -323,17 +324,34 @@ if TYPE_CHECKING:
     from extensor import models as models
     from extensor import nn as nn
     from extensor import optim as optim
+    from extensor import profiles as profiles
     from extensor import recipes as recipes
     from extensor import testing as testing
+    from extensor.delayed import DelayedAmax as DelayedAmax
     from extensor.differences import gradcheck as gradcheck
     from extensor.differences import gradgradcheck as gradgradcheck
+    from extensor.error_budget import explain_error as explain_error
     from extensor.io.tree import load as load
     from extensor.io.tree import save as save
     from extensor.ledger import memory as memory
 
-_MODULES = ("bench", "data", "fft", "io", "linalg", "models", "nn", "optim", "recipes", "testing")
+_MODULES = (
+    "bench",
+    "data",
+    "fft",
+    "io",
+    "linalg",
+    "models",
+    "nn",
+    "optim",
+    "profiles",
+    "recipes",
+    "testing",
+)
 _LAZY = {
+    "DelayedAmax": "extensor.delayed",
     "compile": "extensor.replay",
+    "explain_error": "extensor.error_budget",
     "gradcheck": "extensor.differences",
     "gradgradcheck": "extensor.differences",
     "load": "extensor.io.tree",

@@ -16,6 +16,7 @@ from extensor.formats import dtype
 from extensor.ghost import ghost
 from extensor.held import held
 from extensor.nn import Module
+from extensor.nn.under import under
 from extensor.noise import key as make_key
 from extensor.ops import cross_entropy
 from extensor.optim import AdamW, Optimizer
@@ -114,11 +115,7 @@ def _of_model(model: Module, recipe: Recipe | str | None) -> Module:
             known[id(tensor)] = _of_tensor(tensor)
     made: Module = copy.deepcopy(model, known)
     if recipe is not None:
-        whole = get(recipe) if isinstance(recipe, str) else recipe
-        for name, module in made.named_modules():
-            if "recipe" in vars(module):
-                layer = name or getattr(module, "own_layer", "")
-                module.recipe = None if whole.keeps(layer) else whole  # type: ignore[attr-defined]
+        under(made, get(recipe) if isinstance(recipe, str) else recipe)
     return made.train()
 
 

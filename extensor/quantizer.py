@@ -6,16 +6,19 @@ prescale and what happens to values that are not finite (design: numerics, secti
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from extensor.backend import as_array
+from extensor.backend import as_array, library_of
 from extensor.errors import DispatchError, DTypeError, FormatError, KeyMissingError, ShapeError
 from extensor.formats import Block, DType, dtype
 from extensor.formats.rounding import DRAWING
 from extensor.kernels.choice import Choice
+from extensor.kernels.front import dequantize, pack
+from extensor.kernels.front import hadamard as rotate_rows
 from extensor.kernels.front import quantize as quantize_rows
 from extensor.noise import Key, words
 from extensor.storage import Blocked, Transform
@@ -59,6 +62,20 @@ def rows_view(x: Any, axis: int, tile: bool) -> tuple[Any, tuple[int, int, int]]
     return moved, (k * inner, 1, inner)
 
 
+def largest(blocked: Blocked) -> Any:
+    """The largest value that each entry could store: its scale times the largest element.
+
+    >>> from extensor.formats import MXFP4
+    >>> largest(Quantizer(MXFP4).apply([1.0, -3.2])).tolist()
+    [6.0, 6.0]
+    """
+    rows, fmt = blocked.rows, blocked.dtype
+    shape = (len(rows.codes), fmt.blocks(rows.length) * fmt.length)
+    codes = library_of(rows.codes).full(shape, fmt.element.max_code, np.uint8)
+    packed = pack(codes, fmt.packed_bits)
+    return blocked.spread(dequantize(rows._replace(codes=packed.reshape(rows.codes.shape))))
+
+
 @dataclass(frozen=True)
 class Quantizer:
     """A format and how its bits are chosen.
@@ -82,7 +99,9 @@ class Quantizer:
     saturate, scale_rounding, nonfinite, tensor_scale, headroom, scale_max, scale_min, arithmetic
         See `extensor.kernels.choice.Choice`.
     ste
-        The gradient through rounding: ``"pass"`` is the identity.
+        The gradient through rounding: ``"pass"`` is the identity, ``"clip"`` is 0 where a value
+        lies beyond the largest one that its block can store, ``"trust"`` also at that value
+        (QuEST, arXiv 2502.05003); for rotated tensors both see the rotated values.
 
     >>> from extensor.formats import MXFP4
     >>> Quantizer(MXFP4, rounding="stochastic")
@@ -116,8 +135,8 @@ class Quantizer:
         object.__setattr__(self, "fmt", fmt)
         if self.hadamard is not None and self.hadamard not in (16, 32, 64, 128):
             raise FormatError(f"Quantizer: hadamard={self.hadamard}; allowed: 16, 32, 64, 128")
-        if self.ste not in ("pass", "clip"):
-            raise FormatError(f"Quantizer: ste={self.ste!r}; allowed: 'pass', 'clip'")
+        if self.ste not in ("pass", "clip", "trust"):
+            raise FormatError(f"Quantizer: ste={self.ste!r}; allowed: 'pass', 'clip', 'trust'")
         if self.signs is not None and not isinstance(self.signs, Key):
             object.__setattr__(self, "signs", draw_signs(self.signs, self.hadamard or 0))
         choice = self.choice
@@ -127,7 +146,7 @@ class Quantizer:
         if not (self.tensor_scale is None or isinstance(self.tensor_scale, str)):
             object.__setattr__(self, "tensor_scale", float(self.tensor_scale))
 
-    @property
+    @cached_property
     def choice(self) -> Choice:
         """What the kernels need to know."""
         return Choice(
@@ -215,6 +234,30 @@ class Quantizer:
             view, self.fmt, self.choice, key, strides, offset, self.hadamard or 0, signs
         )
         return Blocked(rows, tuple(x.shape), axis, self.transform(signs))
+
+    def mask(self, x: Any, *, axis: int = -1, key: Key | None = None) -> Any:
+        """Where a value is not clipped, and its gradient passes: True or False, shape of ``x``.
+
+        ``|x_h| prescale <= max(element) scale``, for ``ste="trust"`` ``<``, where ``x_h`` is x,
+        rotated if this quantizer rotates: QuEST's backward is ``(g_h * mask) Hᵀ``.
+
+        >>> import numpy as np
+        >>> from extensor.formats import MXFP4
+        >>> x = np.array([6.0, 1.0, 7.0], np.float32)
+        >>> Quantizer(MXFP4, scale_rule="floor").mask(x).tolist()
+        [True, True, False]
+        >>> Quantizer(MXFP4, scale_rule="floor", ste="trust").mask(x).tolist()
+        [False, True, False]
+        """
+        x = as_array(x)
+        blocked = self.apply(x, axis=axis, key=key or Key(0))
+        if self.hadamard:
+            moved = np.moveaxis(x.astype(np.float32, copy=False), axis, -1)
+            rows = moved.reshape(1, -1, moved.shape[-1])
+            turned = rotate_rows(rows, self.hadamard, draw_signs(self.signs, self.hadamard))
+            x = np.moveaxis(turned.reshape(moved.shape), -1, axis)
+        size, most = np.abs(x) * self.prescale, largest(blocked)
+        return size < most if self.ste == "trust" else size <= most
 
     def __repr__(self) -> str:
         changed = [

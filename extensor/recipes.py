@@ -1,6 +1,7 @@
-"""Recipes by name, and the three GEMMs of one alone."""
+"""Recipes by name or file, a model under one, and the three GEMMs of one alone."""
 
+from extensor.nn.under import under
 from extensor.ops.gemm import linear_gemms
-from extensor.recipe import NAMED, Recipe, get
+from extensor.recipe import NAMED, PerTensor, Recipe, get
 
-__all__ = ["NAMED", "Recipe", "get", "linear_gemms"]
+__all__ = ["NAMED", "PerTensor", "Recipe", "get", "linear_gemms", "under"]

@@ -83,7 +83,8 @@ def describe(storage: Storage, requires_grad: bool = False) -> str:
         more = f" ... {block['more']} more" if block["more"] > 0 else ""
         scale = f"scale code {block['scale_code']} = {block['scale']:g}"
         if storage.rows.tensor_scale is not None:
-            scale += f", tensor scale {storage.rows.tensor_scale:g}"
+            second = np.ravel(storage.rows.tensor_scale)
+            scale += f", {'tensor' if second.size == 1 else 'row'} scale {second[0]:g}"
         elements = " ".join(f"{v:g}" for v in block["elements"])
         lines.append(f"  first block: {scale}")
         lines.append(f"    codes    {' '.join(map(str, block['codes']))}{more}")

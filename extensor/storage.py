@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extensor.backend import Array, contiguous, device_of, to_device
-from extensor.errors import FormatError, ShapeError
+from extensor.errors import DispatchError, FormatError, ShapeError
 from extensor.formats import Block, DType, Element, from_numpy
 from extensor.kernels.front import pack, unpack
 from extensor.kernels.packed import Packed
@@ -156,7 +156,8 @@ class Blocked:
     @property
     def nbytes(self) -> int:
         """Bytes of packed codes, scales and the tensor scale: what is really stored."""
-        second = 4 if self.rows.tensor_scale is not None else 0
+        scale = self.rows.tensor_scale
+        second = 0 if scale is None else 4 * int(getattr(scale, "size", 1))
         return int(self.rows.codes.nbytes + self.rows.scales.nbytes) + second
 
     @property
@@ -171,6 +172,11 @@ class Blocked:
             return self
         rows = self.rows
         scale: Any = rows.tensor_scale
+        if isinstance(scale, np.ndarray):
+            raise DispatchError(
+                f"to {device}: {self.dtype} of shape {self.shape} has a tensor scale a row, which "
+                "no CUDA kernel reads; quantize with tensor_scale='auto', or dequantize first"
+            )
         if scale is not None:
             if device == "cpu":
                 scale = float(to_device(scale, device)[0])

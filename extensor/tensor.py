@@ -174,9 +174,12 @@ class ExTensor(metaclass=_Creation):
         return self._blocked("scales").scales  # type: ignore[no-any-return]
 
     @property
-    def tensor_scale(self) -> float | None:
-        """The one float32 scale of the tensor, or None. From a GPU it is copied, which waits."""
+    def tensor_scale(self) -> Any:
+        """The one float32 scale of the tensor, a float; an array of one a row, for
+        ``tensor_scale="row"``; or None. From a GPU it is copied, which waits."""
         scale: Any = self._blocked("tensor_scale").rows.tensor_scale
+        if isinstance(scale, np.ndarray):
+            return scale
         return scale if scale is None or isinstance(scale, float) else float(scale[0])
 
     @property

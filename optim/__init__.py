@@ -8,6 +8,8 @@ from extensor.optim.clip import ClipNorm as ClipNorm
 from extensor.optim.clip import ClipValue as ClipValue
 from extensor.optim.clip import global_norm as global_norm
 from extensor.optim.optimizer import Optimizer as Optimizer
+from extensor.optim.oscillation import QEMA as QEMA
+from extensor.optim.oscillation import OsciReset as OsciReset
 from extensor.optim.sgd import SGD as SGD
 from extensor.optim.sgd import Momentum as Momentum
 from extensor.optim.transform import Chain as Chain

@@ -66,6 +66,11 @@ class Optimizer:
         self._state = transform.init(self._params)
 
     @property
+    def slots(self) -> list[Slot]:
+        """The parameters, in order."""
+        return self._slots
+
+    @property
     def lr(self) -> float:
         """The rate that the next step will use."""
         return self.schedule(self.steps)

@@ -16,12 +16,12 @@ from extensor import quantizer
 from extensor.kernels.hadamard import hadamard as _rotate
 from extensor.kernels.quantize import dispatch
 from extensor.kernels.quantize import quantize as _rows
-from extensor.ops import gemm
+from extensor.ops import gemm, operands
 from extensor.ops.linear import matmul
 from tests import checks
 
 Plant = Callable[[MonkeyPatch], None]
-_gemm_of = gemm.gemm_of
+_gemm_of = operands.gemm_of
 
 
 class Mutant(NamedTuple):

@@ -13,20 +13,24 @@ from tests.sources import decorators, imports, modules, tree
 
 _TENSOR = (
     "tensor autograd held repr replay create info inplace constants functional recompute saved "
-    "anomaly"
+    "anomaly delayed"
+)
+_TOP = (
+    "optim data io interop parallel differences ledger telemetry error_budget recipes testing "
+    "train lab bench cli"
 )
 LAYERS = (
     "errors lazy",
     "formats",
     "jit scalar philox noise",
     "kernels backend capture dlpack ghost storage",
-    "quantizer recipe",
+    "quantizer profiles recipe",
     "ops",
     _TENSOR,
     "functions linalg fft",
     "nn",
     "models",
-    "optim data io interop parallel differences ledger recipes testing train lab bench cli",
+    _TOP,
 )
 """From the ground up. The parts of one line may import each other."""
 

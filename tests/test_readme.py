@@ -23,6 +23,8 @@ PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if blocks(page)]
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_examples_of_a_page_run(page: Path) -> None:
     """Each block is a doctest, and the blocks of a page share their names."""
+    if any("import torch" in block for block in blocks(page)):
+        pytest.importorskip("torch", reason="PyTorch is not installed")
     names: dict[str, object] = {}
     parser, report = doctest.DocTestParser(), list[str]()
     for number, block in enumerate(blocks(page)):

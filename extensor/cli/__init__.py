@@ -15,6 +15,7 @@ from extensor.errors import ExtensorError, FormatError
 COMMANDS = {
     "train": "train a model under a recipe, on images or text",
     "compare": "train several recipes on the same seeds: a table and a plot",
+    "telemetry": "what quantizing did to each operand of a run",
     "formats": "the table of number formats",
     "bench": "measured ratios to the machine's limits and to other libraries",
     "lab": "experiments on number formats: a table and a picture each",

@@ -25,7 +25,7 @@ class Compare(Task):
     """Train each recipe with the same seeds: same first weights, same order of images."""
 
     recipes: str = "fp32,mxfp4-naive,mxfp4-sr,nvfp4"
-    """Names of recipes, separated by commas; gaps are to the first."""
+    """Recipes separated by commas, by name or by file (.toml, .json); gaps are to the first."""
     seeds: int = 3
     """How many seeds: 0, 1, 2, ..."""
     threads: int | None = None
@@ -50,17 +50,22 @@ def run(words: Sequence[str]) -> int:
             f"compare: --recipes {options.recipes!r} --seeds {options.seeds}; allowed: different "
             "names separated by commas, and 1 seed or more"
         )
-    for name in names:
-        get(name)
-    data = options.settings(names[0], 0).resolved().data
-    called = problem_of(options.settings(names[0], 0)).words
+    files = {get(name).name: name for name in names}
+    if len(files) != len(names):
+        raise FormatError(
+            f"compare: --recipes {options.recipes!r}: two of them are called alike; give each file "
+            "a name of its own (name = ...)"
+        )
+    names = list(files)
+    data = options.settings(files[names[0]], 0).resolved().data
+    called = problem_of(options.settings(files[names[0]], 0)).words
     folder = Folder(options.out or Path("runs") / f"compare-{options.model}-{data}")
     rows: dict[str, list[list[Row]]] = {name: [] for name in names}
     facts: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for seed in range(options.seeds):
         for name in names:
             say(f"{name}, seed {seed}", True)
-            trainer, recorder = Trainer(options.settings(name, seed)), Recorder()
+            trainer, recorder = Trainer(options.settings(files[name], seed)), Recorder()
             progress = Progress(trainer)
             try:
                 outcome, clock = fit(trainer, [recorder, progress])

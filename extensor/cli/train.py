@@ -11,6 +11,8 @@ import tyro
 from extensor.cli.options import parse
 from extensor.cli.progress import Progress
 from extensor.cli.text import nbytes, say, say_json
+from extensor.recipe import get
+from extensor.telemetry import Telemetry
 from extensor.train import Settings, Trainer, fit
 from extensor.train.checkpoint import resume, save
 from extensor.train.fit import Clock, number
@@ -32,6 +34,9 @@ class Train(Settings):
     """Folder for metrics, checkpoint and curves; without it runs/MODEL-DATA-RECIPE."""
     resume: bool = False
     """Go on from the checkpoint in the folder, bit for bit as if it had never stopped."""
+    telemetry: int = 0
+    """Every so many steps, what quantizing does to each operand, to telemetry.jsonl; 0: never.
+    `extensor telemetry RUN` prints it."""
     json: bool = False
     """Print one JSON object last; everything else goes to stderr."""
 
@@ -44,12 +49,13 @@ class Train(Settings):
     def folder(self) -> Path:
         """Where the run is written."""
         data = self.settings.resolved().data
-        return self.out or Path("runs") / f"{self.model}-{data}-{self.recipe}"
+        return self.out or Path("runs") / f"{self.model}-{data}-{get(self.recipe).name}"
 
     def again(self, **changed: Any) -> str:
         """The command line that goes on with this run."""
-        more = {"threads": self.threads, "out": self.out, "resume": True}
-        return self.settings.command(**{k: v for k, v in more.items() if v is not None}, **changed)
+        more = {"threads": self.threads, "out": self.out, "telemetry": self.telemetry or None}
+        asked = {k: v for k, v in more.items() if v is not None} | {"resume": True}
+        return self.settings.command(**asked, **changed)
 
 
 def run(words: Sequence[str]) -> int:
@@ -59,11 +65,16 @@ def run(words: Sequence[str]) -> int:
     folder = Folder(options.folder)
     changed = resume(folder.checkpoint, trainer) if options.resume else []
     metrics = Metrics(folder.metrics, trainer.position.step)
+    seen = Metrics(folder.telemetry, trainer.position.step) if options.telemetry else None
+    if seen is not None:
+        trainer.telemetry = Telemetry(options.telemetry, seen.row)
     _introduce(options, trainer, changed)
     progress = Progress(trainer)
 
     def keep() -> None:
         metrics.flush()
+        if seen is not None:
+            seen.flush()
         save(folder.checkpoint, trainer)
 
     try:
@@ -75,6 +86,8 @@ def run(words: Sequence[str]) -> int:
     finally:
         progress.close()
         metrics.close()
+        if seen is not None:
+            seen.close()
     _finish(options, trainer, folder, outcome, clock)
     return 0
 
@@ -161,6 +174,12 @@ def _summary(
         )
         if m.without_gradient:
             lines.append(f"no gradient   {', '.join(m.without_gradient)}")
+    if trainer.telemetry is not None:
+        t = trainer.telemetry
+        lines.append(
+            f"telemetry     {t.samples} samples in {t.seconds:.2f} s; "
+            f"extensor telemetry {folder.path} prints them"
+        )
     more = 2 * (trainer.settings.epochs or 1)
     longer = {"steps": 2 * options.steps} if options.steps else {"epochs": more}
     lines += [

@@ -142,13 +142,17 @@ def _blocked(name: str, facts: Facts, fmt: DType, raws: Mapping[str, RawTensor])
         )
     if codes.dtype != np.uint8 or scales.dtype != fmt.scale_storage:
         raise FormatError(f"load: {name!r} holds {codes.dtype} and {scales.dtype} for {fmt}")
-    if second is not None and (second.shape, second.dtype, fmt.tensor_scale) != ((), "F32", True):
+    shapes = ((),) if fmt.shape[0] > 1 else ((), (count,))
+    if second is not None and not (
+        second.shape in shapes and second.dtype == "F32" and fmt.tensor_scale
+    ):
         raise FormatError(f"load: {name!r} has a tensor scale that is no float32 of {fmt}")
     if fmt.element.bits < fmt.packed_bits:
         check_codes(codes, fmt.element)
     if fmt.scale.kind == "coded":
         check_codes(scales, fmt.scale)
-    one = None if second is None else float(second.array)
+    one: Any = None if second is None else second.array
+    one = float(one) if second is not None and second.shape == () else one
     rows = Packed(codes, scales, one, fmt, length, group)
     return Blocked(rows, tuple(shape), axis, _transform(facts["transform"]))
 

@@ -14,58 +14,21 @@ The searching rules look at the numbers of a block, not only at its amax:
 """
 
 from dataclasses import dataclass
-from difflib import get_close_matches
+from functools import cached_property
 from math import floor, isfinite, log2
 
 from extensor.errors import FormatError
 from extensor.formats import E2M1, Block, Element, Float
 from extensor.formats.rounding import DRAWING, HARDWARE_ROUNDINGS, ROUNDINGS
-
-RULES = ("rceil", "floor", "even", "ceil")
-"""The named rules for a power-of-two scale; ``("cap", c)`` is any other."""
-SEARCHES = {"quest": "", "mse": "", "four_over_six": "mse", "eden": ""}
-"""Rules that look at all numbers of a block: what they measure unless told otherwise."""
-ERRORS = ("mse", "mae", "absmax")
-"""What ``four_over_six`` makes small: the squared, the absolute, or the largest error."""
-QUEST_CLIP = 2.92247856
-"""Standard deviations at which a Gaussian is clipped to E2M1 with the least squared error."""
-SCALE_ROUNDINGS = ("nearest", "up", "stochastic")
-"""How a scale that is not a power of two is rounded."""
-ARITHMETICS = ("multiply", "divide")
-"""How a scale with a mantissa and its multiplier are computed."""
-NONFINITE = ("propagate", "saturate", "raise")
-"""What becomes of NaN and Inf."""
-
-ScaleRule = str | tuple[str, float | str] | None
-
-
-def _rule(rule: object) -> ScaleRule:
-    """A scale rule as it is kept; FormatError where there is none."""
-    if rule is None or isinstance(rule, str):
-        if rule is not None:
-            _known("scale_rule", rule, (*RULES, *SEARCHES), ", ('cap', c), None")
-        return rule
-    if isinstance(rule, (tuple, list)) and len(rule) == 2:
-        name, how = rule
-        number = isinstance(how, (int, float)) and 0.0 < how < float("inf")
-        if name == "cap" and number:
-            return "cap", float(how)
-        if name == "quest" and number and 1.0 <= how <= 2.0:
-            return name if how == 2.0 else (name, float(how))
-        if name == "four_over_six" and how in ERRORS:
-            return name if how == "mse" else (name, how)
-    raise FormatError(
-        f"quantize: scale_rule={rule!r}; allowed: ('cap', c) with a finite c > 0, ('quest', c) "
-        f"with 1 <= c <= 2, ('four_over_six', error) with error in {', '.join(ERRORS)}"
-    )
-
-
-def _known(what: str, value: object, names: tuple[str, ...], more: str = "") -> None:
-    if value in names:
-        return
-    near = get_close_matches(str(value), names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; allowed: {', '.join(names)}{more}"
-    raise FormatError(f"quantize: {what}={value!r}{hint}")
+from extensor.kernels.rules import (
+    ARITHMETICS,
+    NONFINITE,
+    SCALE_ROUNDINGS,
+    SEARCHES,
+    ScaleRule,
+    known,
+    rule_of,
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +58,8 @@ class Choice:
         ``"propagate"``: a block with NaN or Inf gets the scale NaN. ``"saturate"``: Inf becomes the
         largest value, NaN the positive one. ``"raise"``: FormatError.
     tensor_scale
-        ``"auto"``, None (off), or the decode scale itself, a positive float.
+        ``"auto"``, ``"row"`` (each row as if it were a tensor), None (off), or the decode scale
+        itself, a positive float.
     headroom
         For scales with a mantissa: amax is mapped to ``headroom * max(element)``. 16/17 is the most
         by which rounding to nearest shrinks a scale with three mantissa bits, so that nothing clips
@@ -133,10 +97,10 @@ class Choice:
     arithmetic: str = "multiply"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "scale_rule", _rule(self.scale_rule))
-        _known("rounding", self.rounding, ROUNDINGS + HARDWARE_ROUNDINGS)
-        _known("scale_rounding", self.scale_rounding, SCALE_ROUNDINGS)
-        _known("nonfinite", self.nonfinite, NONFINITE)
+        object.__setattr__(self, "scale_rule", rule_of(self.scale_rule))
+        known("rounding", self.rounding, ROUNDINGS + HARDWARE_ROUNDINGS)
+        known("scale_rounding", self.scale_rounding, SCALE_ROUNDINGS)
+        known("nonfinite", self.nonfinite, NONFINITE)
         if not 1 <= self.sr_bits <= 32:
             raise FormatError(f"quantize: sr_bits={self.sr_bits}; allowed: 1 to 32")
         if self.rounding in HARDWARE_ROUNDINGS and self.sr_bits != 32:
@@ -146,7 +110,7 @@ class Choice:
             )
         if not (self.prescale > 0 and isfinite(self.prescale)):
             raise FormatError(f"quantize: prescale={self.prescale}; allowed: a finite number > 0")
-        _known("arithmetic", self.arithmetic, ARITHMETICS)
+        known("arithmetic", self.arithmetic, ARITHMETICS)
         for name, least in (("headroom", 0.0), ("scale_max", 0.0), ("scale_min", -1.0)):
             number = getattr(self, name)
             if number is not None and not (number > least and isfinite(number)):
@@ -161,10 +125,11 @@ class Choice:
             )
         scale = self.tensor_scale
         if isinstance(scale, str):
-            _known("tensor_scale", scale, ("auto",), ", None, a float > 0")
+            known("tensor_scale", scale, ("auto", "row"), ", None, a float > 0")
         elif scale is not None and not (scale > 0 and isfinite(scale)):
             raise FormatError(
-                f"quantize: tensor_scale={scale}; allowed: 'auto', None, or a finite float > 0"
+                f"quantize: tensor_scale={scale}; allowed: 'auto', 'row', None, or a finite "
+                "float > 0"
             )
 
     @property
@@ -187,7 +152,7 @@ class Choice:
         """What ``four_over_six`` measures."""
         return str(self.scale_rule[1]) if isinstance(self.scale_rule, tuple) else "mse"
 
-    @property
+    @cached_property
     def beyond_cuda(self) -> tuple[str, ...]:
         """What of this choice the CUDA kernels lack, as it was written.
 
@@ -207,7 +172,7 @@ class Choice:
     def target(self, scale: Float) -> float:
         """The block scale that the amax of the tensor asks for; see ``scale_max``.
 
-        >>> from extensor.formats import UE5M3
+        >>> from extensor.formats import E4M3, UE5M3
         >>> Choice().target(E4M3), Choice(scale_rule="eden").target(E4M3)
         (448.0, 256.0)
         >>> Choice(scale_rule="four_over_six").target(UE5M3)
@@ -280,6 +245,11 @@ class Choice:
             raise FormatError(
                 f"quantize: rounding={self.rounding!r} is an instruction for {E2M1}, {fmt} has "
                 f"{fmt.element}; use rounding='stochastic'"
+            )
+        if self.tensor_scale == "row" and (power or not fmt.tensor_scale or fmt.shape[0] > 1):
+            raise FormatError(
+                "quantize: tensor_scale='row' needs blocks along rows, a scale with a mantissa and "
+                f"a tensor scale, such as nvfp4; {fmt} has tiles {fmt.shape} and {fmt.scale}"
             )
         if isinstance(self.tensor_scale, (int, float)) and not fmt.tensor_scale:
             raise FormatError(

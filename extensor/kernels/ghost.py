@@ -16,7 +16,9 @@ from extensor.kernels.window import out_size
 
 def _packed(rows: int, length: int, group: int, fmt: Block, choice: Any) -> Packed:
     scales = ghost(scale_shape(rows, length, group, fmt), fmt.scale_storage)
-    second = 1.0 if fmt.tensor_scale and choice.tensor_scale is not None else None
+    second: Any = 1.0 if fmt.tensor_scale and choice.tensor_scale is not None else None
+    if choice.tensor_scale == "row":
+        second = np.ones(rows, np.float32)
     codes = ghost((rows, fmt.row_bytes(length)), np.uint8)
     return Packed(codes, scales, second, fmt, length, group if fmt.shape[0] > 1 else rows)
 

@@ -18,7 +18,7 @@ class Packed(NamedTuple):
         (scale rows, fmt.blocks(length)) of ``fmt.scale_storage``. One row of scales for each row
         of codes, or for each ``m`` rows of a matrix where the block is an (m, n) tile.
     tensor_scale
-        A float32 value, or None where the tensor has none.
+        A float32 value, one for each row (rows,), or None where the tensor has none.
     fmt
         What the bytes mean.
     length
@@ -34,7 +34,7 @@ class Packed(NamedTuple):
 
     codes: NDArray[np.uint8]
     scales: NDArray[Any]
-    tensor_scale: float | None
+    tensor_scale: Any
     fmt: Block
     length: int
     group: int
@@ -47,7 +47,8 @@ class Packed(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes of codes, scales and the tensor scale."""
-        return self.codes.nbytes + self.scales.nbytes + 4 * (self.tensor_scale is not None)
+        second = 0 if self.tensor_scale is None else 4 * np.size(self.tensor_scale)
+        return self.codes.nbytes + self.scales.nbytes + second
 
 
 def scale_shape(rows: int, length: int, group: int, fmt: Block) -> tuple[int, int]:

@@ -40,6 +40,7 @@ from extensor.nn.group_norm import GroupNorm as GroupNorm
 from extensor.nn.group_norm import InstanceNorm1d as InstanceNorm1d
 from extensor.nn.group_norm import InstanceNorm2d as InstanceNorm2d
 from extensor.nn.group_norm import InstanceNorm3d as InstanceNorm3d
+from extensor.nn.learned_step import LearnedStep as LearnedStep
 from extensor.nn.linear import Linear as Linear
 from extensor.nn.module import Module as Module
 from extensor.nn.norm import LayerNorm as LayerNorm

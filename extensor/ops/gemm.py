@@ -10,6 +10,8 @@ products depend on how fprop quantized: `extensor.ops.forward_basis`.
 from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
+
 from extensor.backend import as_array, contiguous
 from extensor.errors import FormatError, GraphError, KeyMissingError, ShapeError
 from extensor.kernels.front import (
@@ -25,8 +27,7 @@ from extensor.ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from extensor.ops.convert import arrays_of
 from extensor.ops.forward_basis import gradient_of, trusted, values_of
 from extensor.ops.mode import grad_enabled
-from extensor.ops.operands import Gemm as Gemm
-from extensor.ops.operands import gemm_of, operand, product, taker, transposed
+from extensor.ops.operands import Gemm, gemm_of, product, taker, transposed
 from extensor.ops.registry import Op, Sample, op
 from extensor.quantizer import Quantizer, draw_signs
 from extensor.recipe import Recipe

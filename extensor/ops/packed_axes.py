@@ -13,7 +13,7 @@ import numpy as np
 
 from extensor.backend import contiguous
 from extensor.ops.gather import check_places, take
-from extensor.ops.packed_shape import can_join, join
+from extensor.ops.packed_shape import can_join, join, moved_scale
 from extensor.ops.shape import broadcast_to, concat, expand_dims, flip, roll, squeeze, stack
 from extensor.storage import Blocked, Native
 
@@ -31,6 +31,7 @@ def _moved(x: Blocked, move: Callable[[Any], Any], axis: int) -> Blocked:
         codes=contiguous(codes).reshape(count, codes.shape[-1]),
         scales=contiguous(scales).reshape(count, scales.shape[-1]),
         group=count,
+        tensor_scale=moved_scale(x, lambda a: np.moveaxis(move(x.spread(a)), axis, -1)),
     )
     return Blocked(rows, (*lead[:axis], x.rows.length, *lead[axis:]), axis, x.transform)
 

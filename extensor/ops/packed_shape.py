@@ -26,6 +26,12 @@ def _parts(x: Blocked) -> list[Any]:
     return [a.reshape(*x.lead, a.shape[-1]) for a in (x.rows.codes, x.rows.scales)]
 
 
+def moved_scale(x: Blocked, move: Any) -> Any:
+    """The tensor scale after ``move`` of (lead..., 1): of each row where a row has its own."""
+    scale = x.rows.tensor_scale
+    return np.ravel(move(scale[:, None])) if isinstance(scale, np.ndarray) else scale
+
+
 def _rows(x: Blocked, take: Any, shape: tuple[int, ...], axis: int) -> Blocked:
     """A tensor of the rows that ``take`` picks from (lead..., bytes) and (lead..., blocks)."""
     codes, scales = (take(a) for a in _parts(x))
@@ -33,6 +39,7 @@ def _rows(x: Blocked, take: Any, shape: tuple[int, ...], axis: int) -> Blocked:
         codes=contiguous(codes).reshape(math.prod(codes.shape[:-1]), codes.shape[-1]),
         scales=contiguous(scales).reshape(math.prod(scales.shape[:-1]), scales.shape[-1]),
         group=math.prod(codes.shape[:-1]),
+        tensor_scale=moved_scale(x, lambda a: take(a.reshape(*x.lead, 1))),
     )
     return Blocked(rows, shape, axis, x.transform)
 

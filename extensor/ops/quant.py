@@ -4,15 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from extensor.backend import library_of, to_device
+from extensor.backend import to_device
 from extensor.errors import DTypeError
 from extensor.formats import BF16, FP64, MXFP4, NVFP4, DType, Element
-from extensor.kernels.front import decode_elements, dequantize, encode_elements, pack
+from extensor.kernels.front import decode_elements, dequantize, encode_elements
 from extensor.kernels.front import hadamard as rotate_rows
 from extensor.noise import Key
 from extensor.ops.convert import arrays_of, store
 from extensor.ops.registry import Op, Sample, op
-from extensor.quantizer import Quantizer
+from extensor.quantizer import Quantizer, draw_signs
 from extensor.storage import Blocked, Native, Storage
 
 
@@ -79,23 +79,17 @@ def _through_or_clip(
 ) -> tuple[Any, ...]:
     if quantizer.ste == "pass":
         return (g,)
-    return (g * unclipped(x, quantizer=quantizer, axis=axis),)
+    passes = unclipped(x, quantizer=quantizer, axis=axis)
+    if not quantizer.hadamard:
+        return (g * passes,)
+    n, signs = quantizer.hadamard, draw_signs(quantizer.signs, quantizer.hadamard)
+    turned = rotate(g, n=n, axis=axis, signs=signs) * passes
+    return _rotate_back(turned, None, x, n, axis, signs)
 
 
 def _unclipped(x: Any, quantizer: Quantizer, axis: int = -1) -> Any:
-    """1 where |x| (prescaled) is within the largest element times its scale, else 0."""
-    blocked = quantizer.apply(x, axis=axis, key=Key(0))
-    return (np.abs(x) * quantizer.prescale <= _limits(blocked)).astype(x.dtype)
-
-
-def _limits(blocked: Blocked) -> Any:
-    """The largest value that each entry could store: its scale times the largest element."""
-    rows, fmt = blocked.rows, blocked.dtype
-    shape = (len(rows.codes), fmt.blocks(rows.length) * fmt.length)
-    codes = library_of(rows.codes).full(shape, fmt.element.max_code, np.uint8)
-    packed = pack(codes, fmt.packed_bits)
-    full = rows._replace(codes=packed.reshape(rows.codes.shape))
-    return blocked.spread(dequantize(full))
+    """1 where |x| (rotated, prescaled) is within the largest element times its scale, else 0."""
+    return quantizer.mask(x, axis=axis).astype(x.dtype)
 
 
 def _row(kind: type[Op], name: str, meaning: Any, grad: Any, doc: str, **facts: Any) -> Op:

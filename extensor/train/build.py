@@ -23,9 +23,13 @@ MODELS: Mapping[str, Callable[..., Module]] = {"lenet": LeNet5, "mlp": MLP, "gpt
 
 
 def recipe_of(settings: Settings) -> Recipe:
-    """The recipe, with the layers that the settings keep in float32."""
+    """The recipe of this name or file, with what the settings say of layers and of signs."""
     recipe = get(settings.recipe)
-    return replace(recipe, keep=tuple(settings.keep)) if settings.keep else recipe
+    changes: dict[str, Any] = {"keep": tuple(settings.keep)} if settings.keep else {}
+    for name in ("keep_first", "keep_last"):
+        if getattr(settings, name):
+            changes[name] = getattr(settings, name)
+    return replace(recipe, **changes) if changes else recipe
 
 
 def make_model(settings: Settings, recipe: Recipe, key: Key, **sizes: Any) -> Module:
@@ -34,7 +38,7 @@ def make_model(settings: Settings, recipe: Recipe, key: Key, **sizes: Any) -> Mo
     sizes
         What the data decides, such as the number of characters of a text.
     """
-    model = choose("model", settings.model, MODELS)(recipe=recipe, key=key, **sizes)
+    model = choose("model", settings.model, MODELS)(recipe=recipe.at(0, 1), key=key, **sizes)
     layers = [name for name, layer in model.named_modules() if hasattr(layer, "weight")]
     for pattern in recipe.keep:
         if not any(fnmatch(name, pattern) for name in layers):

@@ -32,8 +32,14 @@ def identity(trainer: Trainer) -> dict[str, Any]:
     'mlp'
     """
     own = asdict(trainer.settings)
-    kept = ", ".join(trainer.recipe.keep)
-    recipe = f"{trainer.recipe.name}{f' keeping {kept}' if kept else ''} ({trainer.recipe.hash})"
+    own_recipe = trainer.recipe
+    ends = [
+        f"the {end} {count}"
+        for end, count in (("first", own_recipe.keep_first), ("last", own_recipe.keep_last))
+        if count
+    ]
+    kept = ", ".join((*own_recipe.keep, *ends))
+    recipe = f"{own_recipe.name}{f' keeping {kept}' if kept else ''} ({own_recipe.hash})"
     data = trainer.problem.describe(trainer.data)
     return {name: own[name] for name in FIXED} | {"recipe": recipe, "data": data}
 

@@ -23,6 +23,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.metrics = path / "metrics.jsonl"
+        self.telemetry = path / "telemetry.jsonl"
         self.checkpoint = path / "checkpoint.safetensors"
         self.curves = path / "curves.png"
         try:

@@ -16,7 +16,7 @@ from extensor.train.presets import KINDS, MODELS, PRESETS, SCHEDULES
 LEAST: Mapping[str, int] = {
     **dict.fromkeys(("epochs", "steps", "evaluate_every", "batch_size"), 1),
     **dict.fromkeys(("context", "layers", "heads", "width"), 1),
-    **dict.fromkeys(("warmup", "seed", "dropout"), 0),
+    **dict.fromkeys(("warmup", "seed", "dropout", "keep_first", "keep_last"), 0),
 }
 """The smallest value of numbers."""
 
@@ -65,6 +65,10 @@ class Task:
     """Block format, such as mxfp4, in which gradients wait packed for the optimizer."""
     keep: tuple[str, ...] = ()
     """Layers (patterns of names, such as conv1) that the recipe leaves in float32."""
+    keep_first: int = 0
+    """So many layers from the first one on too; numbered blocks of a gpt count as one."""
+    keep_last: int = 0
+    """So many layers up to the last one too."""
     augment: bool = False
     """Shift, rotate and bend the training images."""
     context: int | None = None
@@ -86,7 +90,8 @@ class Settings(Task):
     """One run: a task, a recipe and a seed."""
 
     recipe: str = "fp32"
-    """fp32, bf16, mxfp8, mxfp4-naive, mxfp4-sr, mxfp4-rht-sr, nvfp4, or one of them with -grad."""
+    """A name (fp32, bf16, mxfp8, mxfp4-sr, nvfp4, ...; with -grad only the backward products are
+    quantized), or a file .toml or .json."""
     seed: int = 0
     """Seed of the key from which weights, order of images and random rounding are drawn."""
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from extensor.backend import check_device
+from extensor.nn.under import under
 from extensor.noise import key
 from extensor.ops import cross_entropy
 from extensor.ops.mode import no_grad
+from extensor.telemetry import Telemetry, watched
 from extensor.tensor import asarray
 from extensor.train.build import make_optimizer, recipe_of
 from extensor.train.measure import Memory, memory_of
@@ -68,6 +70,8 @@ class Trainer:
         self.optimizer = make_optimizer(settings, self.model.parameters(), self.total)
         self.position = Position()
         self.memory: Memory | None = None
+        self.telemetry: Telemetry | None = None
+        self._now = self.recipe.at(0, 1)
 
     @property
     def done(self) -> bool:
@@ -95,11 +99,13 @@ class Trainer:
     def step(self, inputs: Any, labels: Any) -> Outcome:
         """Forward, backward, update; the position moves on by one batch."""
         at = self.position
+        self._settle(at.step)
         own = self._rounding.fold(at.step)
         labels = asarray(labels, device=self.device)
-        logits = self.model(asarray(inputs, device=self.device), key=own.fold(0))
-        loss = cross_entropy(logits, labels)
-        loss.backward(key=own.fold(1))
+        with watched(self.telemetry, at.step):
+            logits = self.model(asarray(inputs, device=self.device), key=own.fold(0))
+            loss = cross_entropy(logits, labels)
+            loss.backward(key=own.fold(1))
         self.optimizer.step()
         if self.memory is None:
             self.memory = memory_of(loss, self.model.parameters())
@@ -111,13 +117,22 @@ class Trainer:
         at.train_loss, at.train_accuracy = at.loss_sum / at.seen, at.correct / at.seen
         return out
 
+    def _settle(self, step: int) -> None:
+        """Put the model under what the recipe says of a step."""
+        now = self.recipe.at(step, self.total)
+        if now != self._now:
+            under(self.model, now)
+            self._now = now
+
     def next_epoch(self) -> None:
         """Begin the next epoch; its sums begin at zero."""
         at = self.position
         at.epoch, at.batch, at.loss_sum, at.correct, at.seen = at.epoch + 1, 0, 0.0, 0, 0
 
     def evaluate(self) -> Outcome:
-        """The model on all the data held back, without a graph."""
+        """The model on all the data held back, under the recipe of its last step, without a
+        graph."""
+        self._settle(max(self.position.step - 1, 0))
         loss, correct, count = 0.0, 0, 0
         self.model.eval()
         with no_grad():

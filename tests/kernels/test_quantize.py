@@ -34,6 +34,7 @@ def _fast_choices(fmt: Block) -> list[Choice]:
         ]
     both.append(Choice(scale_rounding="up", rounding="stochastic"))
     both.append(Choice(scale_rounding="stochastic", prescale=0.7))
+    both.append(Choice(headroom=16 / 17, scale_max=fmt.scale.max / 2))
     if fmt.tensor_scale:
         both += [Choice(tensor_scale=None), Choice(tensor_scale=0.01)]
     return both
@@ -80,6 +81,7 @@ def test_reference(fmt: Block) -> None:
     else:
         more += [{"scale_rounding": "up"}, {"scale_rounding": "stochastic", "saturate": False}]
         more += [{"tensor_scale": None}, {"tensor_scale": 0.37}] if fmt.tensor_scale else []
+        more += [{"headroom": 16 / 17}, {"arithmetic": "divide", "scale_min": 2.0**-6}]
     seed = 0
     for extra in more:
         for rounding in ROUNDINGS:

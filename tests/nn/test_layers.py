@@ -7,7 +7,7 @@ import pytest
 
 import extensor as ex
 from extensor.nn import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, Tanh
-from extensor.ops.gemm import gemm_of
+from extensor.ops.operands import gemm_of
 from extensor.recipe import NAMED
 from tests.recipes.steps import Array, nodes, normal
 

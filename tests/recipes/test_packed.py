@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import extensor as ex
-from extensor.ops.gemm import transposed
+from extensor.ops.operands import transposed
 from extensor.ops.trace import Call
 from extensor.recipe import GEMMS
 from tests.recipes.steps import FP4, PACKED, lenet_step, normal, products

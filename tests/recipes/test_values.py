@@ -13,6 +13,8 @@ from tests.recipes.steps import normal
 
 Q = ex.Quantizer(ex.mxfp4)
 SIGNS = (1, -1) * 8
+DETERMINISTIC = ("fp32", "bf16", "fp8", "fp8-deepseek", "mxfp8", "mxfp6", "mxfp4-naive", "amd-det")
+"""The named recipes that draw nothing."""
 E3M0 = ex.Float("e3m0", exponent=3, mantissa=0, bias=3)
 OWN = {
     "list of keeps": ex.Recipe("own", (Q, None), keep=["conv1", "fc*"]),  # type: ignore[arg-type]
@@ -42,7 +44,8 @@ def test_print_is_the_experiment() -> None:
         "mxfp4-rht-sr\n"
         "  fprop  x: mxfp4 even nearest                     w: mxfp4 even nearest\n"
         "  dgrad  g: mxfp4 floor stochastic H64 x0.75       w: mxfp4 floor stochastic H64 x0.75\n"
-        "  wgrad  g: mxfp4 floor stochastic H64 x0.75       x: mxfp4 floor stochastic H64 x0.75"
+        "  wgrad  g: mxfp4 floor stochastic H64 x0.75       x: mxfp4 floor stochastic H64 x0.75\n"
+        "  signs  fresh in each call of dgrad, wgrad"
     )
     assert str(ex.recipes.get("bf16-grad")).splitlines()[1:] == [
         "  fprop  x: -                                      w: -",
@@ -165,7 +168,7 @@ def test_stochastic_recipes_need_a_key(name: str) -> None:
         (ex.nn.Linear(8, 4, recipe=recipe), (2, 8)),
         (ex.nn.Conv2d(2, 3, 3, recipe=recipe), (1, 2, 5, 5)),
     ]
-    assert recipe.needs_key == any(word in name for word in ("sr", "nvfp4"))
+    assert recipe.needs_key == (name.removesuffix("-grad") not in DETERMINISTIC)
     for layer, shape in layers:
         x = ex.asarray(normal(0, *shape))
         if recipe.needs_key:

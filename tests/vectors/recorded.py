@@ -3,8 +3,8 @@
 A key is ``case__mode__field``. A check gets a `Group`, all the fields of one case and mode; when it
 ends, every field must have been read. What is not checked is excluded by name with its reason.
 
->>> sorted(split("normal_1__floor__scale")), excluded("mxfp4/quartet_triton.npz:x")[:11]
-(['floor', 'normal_1', 'scale'], 'quest and t')
+>>> sorted(split("normal_1__floor__scale")), excluded("mxfp4/quartet_triton.npz:x")[:10]
+(['floor', 'normal_1', 'scale'], 'checked by')
 """
 
 from collections.abc import Callable
@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 
 from tests.shared import path_of
 
-_OTHER_METHOD = "quest and three-quarter absmax of Quartet are scale rules of a later issue"
+_PROFILE = "checked by test_profiles, with the exceptions that the profile names"
 _TIES = "microxcaling adds 1/2 in float32 and takes log2: wrong 1 ulp below a midpoint or a power"
 _LOG2 = "takes float32 log2 of amax: one too high just below a power of two"
 EXCLUDED = {
     # other methods
-    "mxfp4/quartet_triton.npz:*": _OTHER_METHOD,
-    "mxfp4/qutlass_ref.npz:*": _OTHER_METHOD,
+    "mxfp4/quartet_triton.npz:*": _PROFILE,
+    "mxfp4/qutlass_ref.npz:*": _PROFILE,
     "nvfp4/qutlass_ref.npz:*": "stores E4M3(amax + 1e-8) without the 1/6: another format",
-    "nvfp4/te_ref.npz:*_4over6_*": "four_over_six is a scale rule of a later issue",
-    "nvfp4/torchao.npz:*": "scales are clamped to 2^-6, ours are subnormal; te_ref is the oracle",
-    "nvfp4/modelopt.npz:*": "zero scales become 1, the least is 2^-9; te_ref is the oracle",
-    "nvfp4/compressed_tensors.npz:*": "zero scales become 0.125; te_ref is the oracle",
-    "nvfp4/triton_kernels.npz:*": "one level, scales by division; te_ref is the oracle",
+    "nvfp4/te_ref.npz:*_4over6_*": "checked by test_profiles",
+    "nvfp4/torchao.npz:*": _PROFILE,
+    "nvfp4/modelopt.npz:*": _PROFILE,
+    "nvfp4/compressed_tensors.npz:*": _PROFILE,
+    "nvfp4/triton_kernels.npz:*": _PROFILE,
     # values that are not finite: every peer has its own convention, see numerics section 1 and 3
     "mx*:nonfinite__*": "NaN and Inf: ours make the scale NaN; peers disagree with each other",
     # flaws that the manifest names

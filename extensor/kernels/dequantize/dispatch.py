@@ -44,6 +44,10 @@ def dequantize(
     [[2.0, 12.0, 2.0, 12.0, 2.0]]
     """
     out = output_for(p, dtype, out, np.empty)
+    if isinstance(p.tensor_scale, np.ndarray):
+        dequantize(p._replace(tensor_scale=None), out=out)
+        np.multiply(out, p.tensor_scale[:, None], out=out)
+        return out
     if out.size and out.dtype == np.float32 and supports(p.fmt):
         dequantize_fast(p, out)
     elif out.size:

@@ -27,7 +27,9 @@ True
 ([[40.0, 20.0]], None)
 """
 
+from functools import reduce
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +63,8 @@ def block_scales(p: Packed) -> NDArray[np.float64]:
 def dequantized(p: Packed) -> NDArray[np.float64]:
     """The values in float64, (rows, length): (element * block scale) * tensor scale."""
     scales = np.repeat(block_scales(p), p.fmt.length, axis=1)[:, : p.length]
-    return elements(p) * scales * (1.0 if p.tensor_scale is None else float(p.tensor_scale))
+    second = 1.0 if p.tensor_scale is None else np.asarray(p.tensor_scale, np.float64)
+    return np.asarray(elements(p) * scales * np.reshape(second, (-1, 1)))
 
 
 def meaning(a: Packed, b: Packed) -> NDArray[np.float64]:
@@ -70,11 +73,20 @@ def meaning(a: Packed, b: Packed) -> NDArray[np.float64]:
         return dequantized(a) @ dequantized(b).T
 
 
-def final_scale(*operands: Packed) -> np.float32 | None:
-    """The float32 product of the operands' tensor scales; None where none has one."""
-    scales = [_F(p.tensor_scale) for p in operands if p.tensor_scale is not None]
+def final_scale(*operands: Packed) -> Any:
+    """The float32 product of the operands' tensor scales; None where none has one.
+
+    The last operand gives the columns of the product: where it has a scale a row they stand side
+    by side, those of the first below each other.
+    """
+    shapes = [(-1, 1), (1, -1)][-len(operands) :]
+    scales = [
+        _F(p.tensor_scale) if np.ndim(p.tensor_scale) == 0 else p.tensor_scale.reshape(shape)
+        for p, shape in zip(operands, shapes, strict=True)
+        if p.tensor_scale is not None
+    ]
     with np.errstate(all="ignore"):
-        return _F(np.prod(scales, dtype=np.float32)) if scales else None
+        return reduce(np.multiply, scales) if scales else None
 
 
 def exact_product(a: Packed, b: Packed) -> NDArray[np.float32]:

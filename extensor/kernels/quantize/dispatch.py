@@ -16,6 +16,7 @@ from extensor.kernels.quantize.levels import group_of, levels, scale_array
 from extensor.kernels.quantize.plan import SCALE_DRAWS, plan
 from extensor.kernels.quantize.scale import Strides, block_scales, where
 from extensor.kernels.quantize.search import (
+    FOUR_DRAWS,
     corrected_scales,
     numbers_of,
     options_of,
@@ -56,6 +57,7 @@ def quantize_general(
     scale_rows, blocks = scale_shape(rows, length, group, fmt)
     where_elements = where(x.shape, strides, offset, key)
     where_scales = where(x.shape, strides, offset, key and key.fold(SCALE_DRAWS))
+    others = words_of(where(x.shape, strides, offset, key and key.fold(FOUR_DRAWS)))
     x = np.ascontiguousarray(x)
     x = x if x.flags.writeable else x.copy()
     amax = np.empty((scale_rows, blocks), np.float32)
@@ -70,8 +72,8 @@ def quantize_general(
         block_scales(
             amax,
             p,
-            encoding,
-            decoding,
+            np.atleast_1d(encoding),
+            np.atleast_1d(decoding),
             stored is None,
             where_scales,
             max(per_matrix, 1),
@@ -84,7 +86,7 @@ def quantize_general(
             x, prescale, amax, numbers_of(p), p.arrays[0], np.array(p.scale, np.int64),
             options_of(p, choice), np.atleast_1d(encoding), np.atleast_1d(decoding),
             where_elements.strides, where_elements.stream, where_elements.seed,
-            words_of(where_scales), codes, exponents, multipliers,
+            words_of(where_scales), others, codes, exponents, multipliers,
         )  # fmt: skip
     unpacked = np.zeros((rows, blocks * fmt.length), np.uint8)
     if unpacked.size:
@@ -95,6 +97,7 @@ def quantize_general(
             where_elements.strides,
             where_elements.stream,
             where_elements.seed,
+            others,
             exponents,
             multipliers,
             unpacked,
@@ -102,8 +105,8 @@ def quantize_general(
     if choice.search == "eden" and unpacked.size:
         corrected_scales(
             x, prescale, unpacked, together, p.arrays[0], np.array(p.scale, np.int64),
-            options_of(p, choice), np.atleast_1d(decoding), where_elements.strides,
-            words_of(where_scales), exponents, codes,
+            options_of(p, choice), where_elements.strides, words_of(where_scales),
+            multipliers, codes,
         )  # fmt: skip
     packed = np.empty((rows, fmt.row_bytes(length)), np.uint8)
     _pack_rows(unpacked, fmt.packed_bits, packed)

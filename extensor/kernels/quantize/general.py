@@ -78,6 +78,7 @@ def block_codes(
     strides: NDArray[np.int64],
     stream: np.uint64,
     seed: np.uint64,
+    others: NDArray[np.uint64],
     exponents: NDArray[np.int32],
     multipliers: NDArray[np.float32],
     out: NDArray[np.uint8],
@@ -91,6 +92,8 @@ def block_codes(
         `Rounding`, its random bits, whether overflow saturates.
     strides, stream, seed
         sa, sr, sk, offset of `Where`, and the key.
+    others
+        Stream and seed for the blocks whose scale has a mantissa and the exponent 1.
     exponents, multipliers
         Of each block, see `block_scales`.
     out
@@ -106,6 +109,9 @@ def block_codes(
         a, r = row // rows, row % rows
         m = multipliers[a * group + r // height, j]
         e = -np.int64(exponents[a * group + r // height, j])
+        own_stream, own_seed = np.uint64(stream), np.uint64(seed)
+        if power == 0 and e != 0:
+            own_stream, own_seed, e = others[0], others[1], np.int64(0)
         for k in range(j * length, min((j + 1) * length, n)):
             if np.isnan(m):
                 out[row, k] = np.uint8(0)
@@ -120,5 +126,5 @@ def block_codes(
             w = np.int64(0)
             if rounding == _STOCHASTIC:
                 index = strides[3] + a * strides[0] + r * strides[1] + k * strides[2]
-                w = np.int64(word(np.uint64(index), stream, seed))
+                w = np.int64(word(np.uint64(index), own_stream, own_seed))
             out[row, k] = np.uint8(encode(np.float64(v), e, rounding, w, sr_bits, limit, element))

@@ -51,6 +51,8 @@ def supports(fmt: Block, choice: Choice) -> bool:
     draws = choice.rounding == "stochastic" and choice.sr_bits == 32
     if choice.search or choice.scale_min or choice.arithmetic != "multiply":
         return False
+    if choice.tensor_scale == "row":
+        return False
     return (
         fits
         and _within(fmt.element)
@@ -114,7 +116,7 @@ def prepare(fmt: Block, choice: Choice) -> Ready:
         plan=p,
         fast=supports(fmt, choice),
         draws=choice.rounding == "stochastic",
-        stored=levels(np.zeros(1, np.float32), fmt, choice, p)[2],
+        stored=levels(np.zeros((1, 1), np.float32), fmt, choice, p)[2],
         divide=divide,
         cap=int(np.float64(p.cap).view(np.int64)),
         prescale=int(np.float32(p.prescale).view(np.int32)),
@@ -233,7 +235,16 @@ def _scales(
     if p.power:
         codes, exponents = np.empty(amax.shape, np.uint32), np.empty(amax.shape, np.int32)
         block_scales(
-            amax, p, encoding, decoding, stored is None, at, group, codes, exponents, multipliers
+            amax,
+            p,
+            np.atleast_1d(encoding),
+            np.atleast_1d(decoding),
+            stored is None,
+            at,
+            group,
+            codes,
+            exponents,
+            multipliers,
         )
         return scale_array(codes, fmt), multipliers, stored
     scales = np.empty(amax.shape, np.uint8)

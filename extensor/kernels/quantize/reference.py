@@ -98,7 +98,10 @@ def quantize_reference(
     strides: tuple[int, int, int] | None = None,
     offset: int = 0,
 ) -> Packed:
-    """`quantize`, by its definition; minutes for what the kernels do in milliseconds."""
+    """`quantize`, by its definition; minutes for what the kernels do in milliseconds.
+
+    Rules that look at all numbers of a block have their definitions in their tests.
+    """
     p = plan(fmt, choice)
     matrices, group, length = x.shape
     rows, (height, width) = matrices * group, fmt.shape
@@ -131,11 +134,16 @@ def quantize_reference(
                 scales[s, j] = power_code(amax[s, j], p.cap, p.strict, fmt.scale)
                 exponents[s, j] = int(scales[s, j]) + p.scale.emin
             else:
-                raw = amax[s, j] / p.top if stored is None else amax[s, j] * (encoding * p.inverse)
-                raw = min(raw, p.scale_top)
+                raw = amax[s, j] * (encoding * p.inverse)
+                if stored is None or p.divide:
+                    raw = amax[s, j] / p.top
+                if p.divide and decoding:
+                    raw = raw / decoding
+                raw = min(max(raw, p.least), p.scale_top)
                 a, r = s // per_matrix, s % per_matrix * height
                 scales[s, j], value = _scale(raw, fmt, choice, scale_key, index(a, r, j * width))
-                factors[s, j] = min(np.float32(1) / (value * decoding), np.finfo(np.float32).max)
+                factor = encoding / value if p.divide else np.float32(1) / (value * decoding)
+                factors[s, j] = min(factor, np.finfo(np.float32).max)
 
         codes = np.zeros((rows, shape[1] * width), np.uint8)
         prescale = x.dtype.type(choice.prescale)

@@ -84,8 +84,8 @@ def scale_of(
 def block_scales(
     amax: NDArray[np.float32],
     plan: Plan,
-    encoding: np.float32,
-    decoding: np.float32,
+    encodings: NDArray[np.float32],
+    decodings: NDArray[np.float32],
     alone: bool,
     where: Where,
     group: int,
@@ -97,8 +97,8 @@ def block_scales(
 
     amax
         (scale rows, blocks) float32.
-    encoding, decoding
-        s_enc and 1 / s_enc.
+    encodings, decodings
+        s_enc and 1 / s_enc: of the tensor, or of each row.
     alone
         Whether there is no tensor scale: then scale = encode(amax / max(element)).
     group
@@ -109,8 +109,10 @@ def block_scales(
         Out: power-of-two scales are ``2**exponent``; a multiplier takes an element to the unit of
         its codes, NaN where the block is not finite.
     """
-    factor = np.float32(encoding * plan.inverse)
     for s in range(amax.shape[0]):
+        level = s if encodings.size > 1 else 0
+        encoding, decoding = encodings[level], decodings[level]
+        factor = np.float32(encoding * plan.inverse)
         for j in range(amax.shape[1]):
             a = amax[s, j]
             exponents[s, j] = 0
