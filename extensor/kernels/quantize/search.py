@@ -253,7 +253,7 @@ def corrected_scales(
             own, crossed = np.float64(0.0), np.float64(0.0)
             stop = min(start + together, blocks)
             for j in range(start, stop):
-                if np.int64(codes[row, j]) == scale.nan_code:
+                if not decode(np.int64(codes[row, j]), scale) > 0.0:  # NaN, or nothing is kept
                     continue
                 m = np.float64(multipliers[row, j])
                 for k in range(j * length, min((j + 1) * length, n)):
