@@ -8,6 +8,9 @@ import pytest
 
 import extensor as ex
 from extensor.recipe import get
+
+pytest.importorskip("torch", reason="PyTorch is not installed")
+
 from tests.interop.bridge import (
     CONVOLUTIONS,
     RECIPES,

@@ -10,6 +10,9 @@ import pytest
 import extensor as ex
 from extensor.errors import FormatError
 from extensor.recipe import get
+
+pytest.importorskip("torch", reason="PyTorch is not installed")
+
 from tests.interop.bridge import (
     bridge,
     equal,

@@ -10,6 +10,9 @@ import pytest
 import extensor as ex
 from extensor.errors import DispatchError, DTypeError, FormatError, GraphError
 from extensor.recipe import NAMED, get
+
+pytest.importorskip("torch", reason="PyTorch is not installed")
+
 from tests.interop.bridge import (
     bridge,
     equal,
