@@ -169,7 +169,7 @@ def _kernel(tiles: int, length: int, wide: int) -> CudaKernel:
 
     @cuda_kernel(
         OPERAND, OPERAND, *(types.uint64,) * 3, *(_i64,) * 6, *(_u32,) * 3,
-        needs=(8, 0), constants=(tiles, length, wide),
+        needs=(9, 0), constants=(tiles, length, wide),
     )  # fmt: skip
     def narrow(
         a: Any, b: Any, y: Any, factor: Any, gate: Any, rows: Any, columns: Any, steps: Any,
