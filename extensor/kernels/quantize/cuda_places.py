@@ -21,12 +21,7 @@ from extensor.kernels.quantize.cuda_load import over_lanes, signs_of, turned
 from extensor.kernels.quantize.cuda_rows import amax_of, nv_levels, nv_scale, prescaled, put
 from extensor.kernels.quantize.cuda_scales import power_scale
 from extensor.kernels.quantize.cuda_source import WORDS, eight, eight_words
-from extensor.kernels.quantize.cuda_words import (
-    nearest8,
-    nearest8_clip,
-    stochastic8,
-    stochastic8_clip,
-)
+from extensor.kernels.quantize.cuda_tile import eight_codes
 
 THREADS = 256
 _WARPS = THREADS // 32
@@ -59,25 +54,6 @@ def _here(
     row = quotient(item, blocks_m, blocks_s)
     block = np.uint32(item - np.uint32(row * blocks))
     return row, min(row, np.uint32(rows - np.uint32(1))), block, row < rows
-
-
-@njit()
-def _codes(v: Any, multiplier: Any, draws: int, clip: int, w: Any) -> Any:
-    """The word of codes of a unit; w: its random words."""
-    m = ptx.float32_of(multiplier)
-    if draws:
-        if clip:
-            return stochastic8_clip(
-                v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], m,
-                w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7],
-            )  # fmt: skip
-        return stochastic8(
-            v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], m,
-            w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7],
-        )  # fmt: skip
-    if clip:
-        return nearest8_clip(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], m)
-    return nearest8(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], m)
 
 
 @njit()
@@ -162,7 +138,7 @@ def e2m1_places(
         else:
             factor, decoding = nv_levels(alone, levels)
             code, m = nv_scale(a, up, alone, factor, decoding)
-        word = _codes(v, m, words, clip, w)
+        word = eight_codes(v, m, words, clip, w)
         first = np.uint32(np.uint32(row * blocks) * np.uint32(lanes))
         at = np.uint32(first + unit)
         if tile:

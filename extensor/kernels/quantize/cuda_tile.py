@@ -46,8 +46,8 @@ tile_address = ptx.shared_room("both_orientations_tile", 16 * _CELLS)
 
 
 @njit()
-def _column(v: Any, multiplier: Any, draws: int, clip: int, w: Any) -> Any:
-    """The word of codes of eight rows of a column."""
+def eight_codes(v: Any, multiplier: Any, draws: int, clip: int, w: Any) -> Any:
+    """The word of codes of eight numbers; w: their random words, where ``draws``."""
     m = ptx.float32_of(multiplier)
     if draws:
         if clip:
@@ -84,7 +84,7 @@ def finish_column(
              w[4][column], w[5][column], w[6][column], w[7][column])  # fmt: skip
     a = over_4_lanes(amax_of(own))
     code, m = power_scale(a, add, shift)
-    word = _column(own, m, draws, clip, drawn)
+    word = eight_codes(own, m, draws, clip, drawn)
     put(codes, scales, unit, units, 4, a, word, code, 255)
 
 
