@@ -3,6 +3,7 @@
 The array library's own kernels do both at a fifth of the bandwidth: they divide for every number.
 """
 
+from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ class Planes(NamedTuple):
     size: int
 
 
+@lru_cache(maxsize=1024)
 def planes_of(shape: tuple[int, ...], kept: tuple[bool, ...]) -> Planes | None:
     """The shape with its kept axes in the middle; None where they are not side by side.
 
